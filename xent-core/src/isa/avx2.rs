@@ -1,0 +1,166 @@
+//! Eight lanes of AVX2 with fused multiply-add, chosen at run time.
+#![allow(unsafe_code, reason = "intrinsics of a run-time detected instruction set")]
+
+#[cfg(target_arch = "x86")]
+use core::arch::x86::*;
+#[cfg(target_arch = "x86_64")]
+use core::arch::x86_64::*;
+
+use crate::simd::{Simd, VIRTUAL_LANES};
+
+/// Proof that this CPU, and the code that runs, have AVX2 and FMA.
+#[derive(Clone, Copy)]
+pub(crate) struct Avx2(());
+
+impl Avx2 {
+    /// The features are the proof: safe code can call this only where they are enabled.
+    #[target_feature(enable = "avx2,fma")]
+    pub(crate) const fn new() -> Self {
+        Avx2(())
+    }
+}
+
+const LANES: usize = 8;
+
+/// `LANES` ones, then `LANES` zeros: the window that starts at `LANES - n` has `n` ones.
+const TAIL: [i32; 2 * LANES] = [-1, -1, -1, -1, -1, -1, -1, -1, 0, 0, 0, 0, 0, 0, 0, 0];
+
+/// The mask of the first `n` lanes; of all where `n` is larger.
+#[inline(always)]
+fn first_lanes(n: usize) -> [i32; LANES] {
+    match TAIL.get(LANES.saturating_sub(n)..).and_then(<[i32]>::first_chunk) {
+        Some(mask) => *mask,
+        None => [0; LANES],
+    }
+}
+
+/// One intrinsic in a method of [`Avx2`].
+macro_rules! avx2 {
+    ($($call:tt)*) => {
+        // SAFETY: an Avx2 is made only by Avx2::new, in code compiled with AVX2 and FMA, which
+        // dispatch.rs enters only for a Backend made after cpuid and xgetbv reported both.
+        unsafe { $($call)* }
+    };
+}
+
+impl Simd for Avx2 {
+    type F32 = __m256;
+    type I32 = __m256i;
+    type Mask = __m256;
+    type Row = [__m256; VIRTUAL_LANES / LANES];
+    const LANES: usize = LANES;
+
+    #[inline(always)]
+    fn splat(self, x: f32) -> __m256 {
+        avx2!(_mm256_set1_ps(x))
+    }
+    #[inline(always)]
+    fn row(self, x: __m256) -> Self::Row {
+        [x; VIRTUAL_LANES / LANES]
+    }
+    #[inline(always)]
+    fn load(self, x: &[f32], fill: f32) -> __m256 {
+        match x.first_chunk::<LANES>() {
+            // SAFETY: the pointer is to LANES f32, and no alignment is needed.
+            Some(x) => unsafe { _mm256_loadu_ps(x.as_ptr()) },
+            None => {
+                let mask = first_lanes(x.len());
+                // SAFETY: the pointer is to LANES i32, and no alignment is needed.
+                let mask = unsafe { _mm256_loadu_si256(mask.as_ptr().cast()) };
+                // SAFETY: lanes at and behind x.len() are masked, and a masked lane is not read.
+                let x = unsafe { _mm256_maskload_ps(x.as_ptr(), mask) };
+                self.select(self.from_bits(mask), x, self.splat(fill))
+            }
+        }
+    }
+    #[inline(always)]
+    fn store(self, v: __m256, out: &mut [f32]) {
+        match out.first_chunk_mut::<LANES>() {
+            // SAFETY: the pointer is to LANES f32, and no alignment is needed.
+            Some(out) => unsafe { _mm256_storeu_ps(out.as_mut_ptr(), v) },
+            None => {
+                let mask = first_lanes(out.len());
+                // SAFETY: the pointer is to LANES i32, and no alignment is needed.
+                let mask = unsafe { _mm256_loadu_si256(mask.as_ptr().cast()) };
+                // SAFETY: lanes at and behind out.len() are masked, and a masked lane is not written.
+                unsafe { _mm256_maskstore_ps(out.as_mut_ptr(), mask, v) }
+            }
+        }
+    }
+    #[inline(always)]
+    fn first(self, v: __m256) -> f32 {
+        avx2!(_mm256_cvtss_f32(v))
+    }
+    #[inline(always)]
+    fn upper_half(self, v: __m256, width: usize) -> __m256 {
+        match width {
+            8 => avx2!(_mm256_permute2f128_ps::<0x11>(v, v)),
+            4 => avx2!(_mm256_permute_ps::<0b11_10_11_10>(v)),
+            _ => avx2!(_mm256_movehdup_ps(v)),
+        }
+    }
+    #[inline(always)]
+    fn add(self, a: __m256, b: __m256) -> __m256 {
+        avx2!(_mm256_add_ps(a, b))
+    }
+    #[inline(always)]
+    fn sub(self, a: __m256, b: __m256) -> __m256 {
+        avx2!(_mm256_sub_ps(a, b))
+    }
+    #[inline(always)]
+    fn mul(self, a: __m256, b: __m256) -> __m256 {
+        avx2!(_mm256_mul_ps(a, b))
+    }
+    #[inline(always)]
+    fn div(self, a: __m256, b: __m256) -> __m256 {
+        avx2!(_mm256_div_ps(a, b))
+    }
+    #[inline(always)]
+    fn mul_add(self, a: __m256, b: __m256, c: __m256) -> __m256 {
+        avx2!(_mm256_fmadd_ps(a, b, c))
+    }
+    #[inline(always)]
+    fn max(self, a: __m256, b: __m256) -> __m256 {
+        avx2!(_mm256_max_ps(a, b))
+    }
+    #[inline(always)]
+    fn lt(self, a: __m256, b: __m256) -> __m256 {
+        avx2!(_mm256_cmp_ps::<_CMP_LT_OQ>(a, b))
+    }
+    #[inline(always)]
+    fn eq(self, a: __m256, b: __m256) -> __m256 {
+        avx2!(_mm256_cmp_ps::<_CMP_EQ_OQ>(a, b))
+    }
+    #[inline(always)]
+    fn select(self, m: __m256, a: __m256, b: __m256) -> __m256 {
+        avx2!(_mm256_blendv_ps(b, a, m))
+    }
+    #[inline(always)]
+    fn splat_i32(self, x: i32) -> __m256i {
+        avx2!(_mm256_set1_epi32(x))
+    }
+    #[inline(always)]
+    fn bits(self, v: __m256) -> __m256i {
+        avx2!(_mm256_castps_si256(v))
+    }
+    #[inline(always)]
+    fn from_bits(self, v: __m256i) -> __m256 {
+        avx2!(_mm256_castsi256_ps(v))
+    }
+    #[inline(always)]
+    fn sub_i32(self, a: __m256i, b: __m256i) -> __m256i {
+        avx2!(_mm256_sub_epi32(a, b))
+    }
+    #[inline(always)]
+    fn shl_23(self, v: __m256i) -> __m256i {
+        avx2!(_mm256_slli_epi32::<23>(v))
+    }
+    #[inline(always)]
+    fn shr_23(self, v: __m256i) -> __m256i {
+        avx2!(_mm256_srai_epi32::<23>(v))
+    }
+    #[inline(always)]
+    fn to_f32(self, v: __m256i) -> __m256 {
+        avx2!(_mm256_cvtepi32_ps(v))
+    }
+}

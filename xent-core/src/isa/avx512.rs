@@ -1,0 +1,153 @@
+//! Sixteen lanes of AVX-512F, chosen at run time.
+#![allow(unsafe_code, reason = "intrinsics of a run-time detected instruction set")]
+
+#[cfg(target_arch = "x86")]
+use core::arch::x86::*;
+#[cfg(target_arch = "x86_64")]
+use core::arch::x86_64::*;
+
+use crate::simd::{Simd, VIRTUAL_LANES};
+
+/// Proof that this CPU, and the code that runs, have AVX-512F.
+#[derive(Clone, Copy)]
+pub(crate) struct Avx512(());
+
+impl Avx512 {
+    /// The feature is the proof: safe code can call this only where it is enabled.
+    #[target_feature(enable = "avx512f")]
+    pub(crate) const fn new() -> Self {
+        Avx512(())
+    }
+}
+
+const LANES: usize = 16;
+
+/// The mask of the first `n` lanes, `n < LANES`.
+#[inline(always)]
+fn first_lanes(n: usize) -> __mmask16 {
+    (1 << (n % LANES)) - 1
+}
+
+/// One intrinsic in a method of [`Avx512`].
+macro_rules! avx512 {
+    ($($call:tt)*) => {
+        // SAFETY: an Avx512 is made only by Avx512::new, in code compiled with AVX-512F, which
+        // dispatch.rs enters only for a Backend made after cpuid and xgetbv reported it.
+        unsafe { $($call)* }
+    };
+}
+
+impl Simd for Avx512 {
+    type F32 = __m512;
+    type I32 = __m512i;
+    type Mask = __mmask16;
+    type Row = [__m512; VIRTUAL_LANES / LANES];
+    const LANES: usize = LANES;
+
+    #[inline(always)]
+    fn splat(self, x: f32) -> __m512 {
+        avx512!(_mm512_set1_ps(x))
+    }
+    #[inline(always)]
+    fn row(self, x: __m512) -> Self::Row {
+        [x; VIRTUAL_LANES / LANES]
+    }
+    #[inline(always)]
+    fn load(self, x: &[f32], fill: f32) -> __m512 {
+        match x.first_chunk::<LANES>() {
+            // SAFETY: the pointer is to LANES f32, and no alignment is needed.
+            Some(x) => unsafe { _mm512_loadu_ps(x.as_ptr()) },
+            None => {
+                let fill = self.splat(fill);
+                // SAFETY: lanes at and behind x.len() are masked, and a masked lane is not read.
+                unsafe { _mm512_mask_loadu_ps(fill, first_lanes(x.len()), x.as_ptr()) }
+            }
+        }
+    }
+    #[inline(always)]
+    fn store(self, v: __m512, out: &mut [f32]) {
+        match out.first_chunk_mut::<LANES>() {
+            // SAFETY: the pointer is to LANES f32, and no alignment is needed.
+            Some(out) => unsafe { _mm512_storeu_ps(out.as_mut_ptr(), v) },
+            // SAFETY: lanes at and behind out.len() are masked, and a masked lane is not written.
+            None => unsafe { _mm512_mask_storeu_ps(out.as_mut_ptr(), first_lanes(out.len()), v) },
+        }
+    }
+    #[inline(always)]
+    fn first(self, v: __m512) -> f32 {
+        avx512!(_mm512_cvtss_f32(v))
+    }
+    #[inline(always)]
+    fn upper_half(self, v: __m512, width: usize) -> __m512 {
+        match width {
+            16 => avx512!(_mm512_shuffle_f32x4::<0b11_10_11_10>(v, v)),
+            8 => avx512!(_mm512_shuffle_f32x4::<0b01_01_01_01>(v, v)),
+            4 => avx512!(_mm512_permute_ps::<0b11_10_11_10>(v)),
+            _ => avx512!(_mm512_movehdup_ps(v)),
+        }
+    }
+    #[inline(always)]
+    fn add(self, a: __m512, b: __m512) -> __m512 {
+        avx512!(_mm512_add_ps(a, b))
+    }
+    #[inline(always)]
+    fn sub(self, a: __m512, b: __m512) -> __m512 {
+        avx512!(_mm512_sub_ps(a, b))
+    }
+    #[inline(always)]
+    fn mul(self, a: __m512, b: __m512) -> __m512 {
+        avx512!(_mm512_mul_ps(a, b))
+    }
+    #[inline(always)]
+    fn div(self, a: __m512, b: __m512) -> __m512 {
+        avx512!(_mm512_div_ps(a, b))
+    }
+    #[inline(always)]
+    fn mul_add(self, a: __m512, b: __m512, c: __m512) -> __m512 {
+        avx512!(_mm512_fmadd_ps(a, b, c))
+    }
+    #[inline(always)]
+    fn max(self, a: __m512, b: __m512) -> __m512 {
+        avx512!(_mm512_max_ps(a, b))
+    }
+    #[inline(always)]
+    fn lt(self, a: __m512, b: __m512) -> __mmask16 {
+        avx512!(_mm512_cmp_ps_mask::<_CMP_LT_OQ>(a, b))
+    }
+    #[inline(always)]
+    fn eq(self, a: __m512, b: __m512) -> __mmask16 {
+        avx512!(_mm512_cmp_ps_mask::<_CMP_EQ_OQ>(a, b))
+    }
+    #[inline(always)]
+    fn select(self, m: __mmask16, a: __m512, b: __m512) -> __m512 {
+        avx512!(_mm512_mask_blend_ps(m, b, a))
+    }
+    #[inline(always)]
+    fn splat_i32(self, x: i32) -> __m512i {
+        avx512!(_mm512_set1_epi32(x))
+    }
+    #[inline(always)]
+    fn bits(self, v: __m512) -> __m512i {
+        avx512!(_mm512_castps_si512(v))
+    }
+    #[inline(always)]
+    fn from_bits(self, v: __m512i) -> __m512 {
+        avx512!(_mm512_castsi512_ps(v))
+    }
+    #[inline(always)]
+    fn sub_i32(self, a: __m512i, b: __m512i) -> __m512i {
+        avx512!(_mm512_sub_epi32(a, b))
+    }
+    #[inline(always)]
+    fn shl_23(self, v: __m512i) -> __m512i {
+        avx512!(_mm512_slli_epi32::<23>(v))
+    }
+    #[inline(always)]
+    fn shr_23(self, v: __m512i) -> __m512i {
+        avx512!(_mm512_srai_epi32::<23>(v))
+    }
+    #[inline(always)]
+    fn to_f32(self, v: __m512i) -> __m512 {
+        avx512!(_mm512_cvtepi32_ps(v))
+    }
+}

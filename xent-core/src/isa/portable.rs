@@ -1,0 +1,131 @@
+//! Eight lanes through `wide`: SSE2, NEON, wasm simd128, and AVX2 or AVX-512 where the whole build
+//! enables them. `wide` chooses at compile time.
+
+use wide::bytemuck::cast;
+use wide::{f32x8, i32x8};
+
+use crate::simd::{Simd, VIRTUAL_LANES};
+
+/// What the whole build was compiled for.
+#[derive(Clone, Copy)]
+pub(crate) struct Portable;
+
+const LANES: usize = 8;
+
+impl Simd for Portable {
+    type F32 = f32x8;
+    type I32 = i32x8;
+    type Mask = f32x8;
+    type Row = [f32x8; VIRTUAL_LANES / LANES];
+    const LANES: usize = LANES;
+
+    #[inline(always)]
+    fn splat(self, x: f32) -> f32x8 {
+        f32x8::splat(x)
+    }
+    #[inline(always)]
+    fn row(self, x: f32x8) -> Self::Row {
+        [x; VIRTUAL_LANES / LANES]
+    }
+    #[inline(always)]
+    fn load(self, x: &[f32], fill: f32) -> f32x8 {
+        match x.first_chunk::<LANES>() {
+            Some(&x) => f32x8::new(x),
+            None => {
+                let mut lanes = [fill; LANES];
+                for (lane, &x) in lanes.iter_mut().zip(x) {
+                    *lane = x;
+                }
+                f32x8::new(lanes)
+            }
+        }
+    }
+    #[inline(always)]
+    fn store(self, v: f32x8, out: &mut [f32]) {
+        match out.first_chunk_mut::<LANES>() {
+            Some(out) => *out = v.to_array(),
+            None => {
+                for (out, lane) in out.iter_mut().zip(v.to_array()) {
+                    *out = lane;
+                }
+            }
+        }
+    }
+    #[inline(always)]
+    fn first(self, v: f32x8) -> f32 {
+        v.to_array()[0]
+    }
+    #[inline(always)]
+    fn upper_half(self, v: f32x8, width: usize) -> f32x8 {
+        let [_, a1, a2, a3, a4, a5, a6, a7] = v.to_array();
+        f32x8::new(match width {
+            8 => [a4, a5, a6, a7, a4, a5, a6, a7],
+            4 => [a2, a3, a2, a3, a4, a5, a6, a7],
+            _ => [a1, a1, a2, a3, a4, a5, a6, a7],
+        })
+    }
+    #[inline(always)]
+    fn add(self, a: f32x8, b: f32x8) -> f32x8 {
+        a + b
+    }
+    #[inline(always)]
+    fn sub(self, a: f32x8, b: f32x8) -> f32x8 {
+        a - b
+    }
+    #[inline(always)]
+    fn mul(self, a: f32x8, b: f32x8) -> f32x8 {
+        a * b
+    }
+    #[inline(always)]
+    fn div(self, a: f32x8, b: f32x8) -> f32x8 {
+        a / b
+    }
+    #[inline(always)]
+    fn mul_add(self, a: f32x8, b: f32x8, c: f32x8) -> f32x8 {
+        a.mul_add(b, c)
+    }
+    #[inline(always)]
+    fn max(self, a: f32x8, b: f32x8) -> f32x8 {
+        a.fast_max(b)
+    }
+    #[inline(always)]
+    fn lt(self, a: f32x8, b: f32x8) -> f32x8 {
+        a.simd_lt(b)
+    }
+    #[inline(always)]
+    fn eq(self, a: f32x8, b: f32x8) -> f32x8 {
+        a.simd_eq(b)
+    }
+    #[inline(always)]
+    fn select(self, m: f32x8, a: f32x8, b: f32x8) -> f32x8 {
+        m.select(a, b)
+    }
+    #[inline(always)]
+    fn splat_i32(self, x: i32) -> i32x8 {
+        i32x8::splat(x)
+    }
+    #[inline(always)]
+    fn bits(self, v: f32x8) -> i32x8 {
+        cast(v)
+    }
+    #[inline(always)]
+    fn from_bits(self, v: i32x8) -> f32x8 {
+        cast(v)
+    }
+    #[inline(always)]
+    fn sub_i32(self, a: i32x8, b: i32x8) -> i32x8 {
+        a - b
+    }
+    #[inline(always)]
+    fn shl_23(self, v: i32x8) -> i32x8 {
+        v << 23_u32
+    }
+    #[inline(always)]
+    fn shr_23(self, v: i32x8) -> i32x8 {
+        v >> 23_u32
+    }
+    #[inline(always)]
+    fn to_f32(self, v: i32x8) -> f32x8 {
+        v.round_float()
+    }
+}

@@ -1,0 +1,109 @@
+//! One lane, plain Rust: for targets without SIMD, and to compare the others with.
+
+use crate::simd::{Simd, VIRTUAL_LANES};
+
+/// Every CPU can do this.
+#[derive(Clone, Copy)]
+pub(crate) struct Scalar;
+
+impl Simd for Scalar {
+    type F32 = f32;
+    type I32 = i32;
+    type Mask = bool;
+    type Row = [f32; VIRTUAL_LANES];
+    const LANES: usize = 1;
+
+    #[inline(always)]
+    fn splat(self, x: f32) -> f32 {
+        x
+    }
+    #[inline(always)]
+    fn row(self, x: f32) -> Self::Row {
+        [x; VIRTUAL_LANES]
+    }
+    #[inline(always)]
+    fn load(self, x: &[f32], fill: f32) -> f32 {
+        match x.first() {
+            Some(&x) => x,
+            None => fill,
+        }
+    }
+    #[inline(always)]
+    fn store(self, v: f32, out: &mut [f32]) {
+        if let Some(out) = out.first_mut() {
+            *out = v;
+        }
+    }
+    #[inline(always)]
+    fn first(self, v: f32) -> f32 {
+        v
+    }
+    #[inline(always)]
+    fn upper_half(self, v: f32, _width: usize) -> f32 {
+        v
+    }
+    #[inline(always)]
+    fn add(self, a: f32, b: f32) -> f32 {
+        a + b
+    }
+    #[inline(always)]
+    fn sub(self, a: f32, b: f32) -> f32 {
+        a - b
+    }
+    #[inline(always)]
+    fn mul(self, a: f32, b: f32) -> f32 {
+        a * b
+    }
+    #[inline(always)]
+    fn div(self, a: f32, b: f32) -> f32 {
+        a / b
+    }
+    #[inline(always)]
+    fn mul_add(self, a: f32, b: f32, c: f32) -> f32 {
+        a * b + c
+    }
+    #[inline(always)]
+    fn max(self, a: f32, b: f32) -> f32 {
+        if a > b { a } else { b }
+    }
+    #[inline(always)]
+    fn lt(self, a: f32, b: f32) -> bool {
+        a < b
+    }
+    #[inline(always)]
+    fn eq(self, a: f32, b: f32) -> bool {
+        a == b
+    }
+    #[inline(always)]
+    fn select(self, m: bool, a: f32, b: f32) -> f32 {
+        if m { a } else { b }
+    }
+    #[inline(always)]
+    fn splat_i32(self, x: i32) -> i32 {
+        x
+    }
+    #[inline(always)]
+    fn bits(self, v: f32) -> i32 {
+        v.to_bits().cast_signed()
+    }
+    #[inline(always)]
+    fn from_bits(self, v: i32) -> f32 {
+        f32::from_bits(v.cast_unsigned())
+    }
+    #[inline(always)]
+    fn sub_i32(self, a: i32, b: i32) -> i32 {
+        a.wrapping_sub(b)
+    }
+    #[inline(always)]
+    fn shl_23(self, v: i32) -> i32 {
+        v << 23
+    }
+    #[inline(always)]
+    fn shr_23(self, v: i32) -> i32 {
+        v >> 23
+    }
+    #[inline(always)]
+    fn to_f32(self, v: i32) -> f32 {
+        v as f32
+    }
+}

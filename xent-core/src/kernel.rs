@@ -1,0 +1,8 @@
+//! The loops over slices, one file each, written once for every instruction set.
+//!
+//! Plain loops and no closures: everything here must inline into the wrappers of `dispatch.rs`.
+
+pub(crate) mod clipped;
+pub(crate) mod log_sum_exp;
+pub(crate) mod map;
+pub(crate) mod tree;

@@ -1,0 +1,34 @@
+//! `ln(1 + x)` with the digits of a small `x`.
+//!
+//! 1. `k` is taken from the rounded `1 + x` as in `ln.rs`.
+//! 2. `1 + f = 2^-k (1 + x)`: `f = 2^-k x + (2^-k - 1)`, both terms exact, their sum kept with its
+//!    rounding error. With `k = 0`, `f` is `x` itself, so no digit of it is lost and no quotient
+//!    corrects for one.
+//! 3. The rest is that of `ln.rs`.
+
+use super::ln::{SQRT_HALF_BITS, ln_1p_reduced};
+use crate::simd::Simd;
+
+/// `ln(1 + x)`; -inf at -1, NaN below it, +inf at +inf, NaN at NaN. Within 1 ULP.
+#[inline(always)]
+pub(crate) fn ln_1p<S: Simd>(s: S, x: S::F32) -> S::F32 {
+    let one = s.splat(1.0);
+    let k = s.shr_23(s.sub_i32(s.bits(s.add(one, x)), s.splat_i32(SQRT_HALF_BITS)));
+    let k_in_place = s.shl_23(k);
+    let a = s.from_bits(s.sub_i32(s.bits(x), k_in_place));
+    // 2^-k leaves the range of the exponent above 2^126, where it no longer counts.
+    let power = s.from_bits(s.sub_i32(s.bits(one), k_in_place));
+    let power = s.select(s.lt(x, s.splat(18_446_744_073_709_551_616.0)), power, s.splat(0.0));
+    let b = s.sub(power, one);
+
+    let f = s.add(a, b);
+    let b_part = s.sub(f, a);
+    let f_lo = s.add(s.sub(a, s.sub(f, b_part)), s.sub(b, b_part));
+    let y = ln_1p_reduced(s, s.to_f32(k), f, f_lo);
+
+    let y = s.select(s.lt(x, s.splat(f32::INFINITY)), y, x);
+    let minus_one = s.splat(-1.0);
+    let at_most_minus_one =
+        s.select(s.eq(x, minus_one), s.splat(f32::NEG_INFINITY), s.splat(f32::NAN));
+    s.select(s.lt(minus_one, x), y, at_most_minus_one)
+}

@@ -1,0 +1,140 @@
+//! Double-float arithmetic: a number as the unevaluated sum of two f32, about 48 bits.
+//!
+//! It carries what would drift in f32: sums over blocks and the factors that rescale them. It needs
+//! neither a fused multiply-add nor an f64 unit, so it gives the same bits on every CPU, and on a
+//! Cortex-M4F it is a third of the code of software f64.
+//!
+//! The sums and products are exact in the absence of overflow and underflow; the states that use
+//! them are scaled by 2^64 so that the low parts do not underflow.
+//!
+//! Source: T. J. Dekker, A floating-point technique for extending the available precision,
+//! Numer. Math. 18 (1971); D. E. Knuth, TAOCP 2, 4.2.2, theorem B.
+
+use super::exp::LOWEST;
+
+/// `hi + lo`, with `hi` the f32 nearest to it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Pair {
+    pub(crate) hi: f32,
+    pub(crate) lo: f32,
+}
+
+impl Pair {
+    pub(crate) const ZERO: Pair = Pair::new(0.0, 0.0);
+
+    /// `lo` is at most half an ULP of `hi`.
+    #[inline(always)]
+    pub(crate) const fn new(hi: f32, lo: f32) -> Self {
+        Pair { hi, lo }
+    }
+
+    /// `a + b`, exactly.
+    #[inline(always)]
+    pub(crate) fn sum(a: f32, b: f32) -> Self {
+        let hi = a + b;
+        let b_part = hi - a;
+        Pair { hi, lo: (a - (hi - b_part)) + (b - b_part) }
+    }
+
+    /// `a + b`, exactly, where `|a| >= |b|` or `a` is 0.
+    #[inline(always)]
+    pub(crate) fn ordered_sum(a: f32, b: f32) -> Self {
+        let hi = a + b;
+        Pair { hi, lo: b - (hi - a) }
+    }
+
+    /// `a * b`, exactly, for magnitudes below 2^115.
+    #[inline(always)]
+    pub(crate) fn product(a: f32, b: f32) -> Self {
+        let hi = a * b;
+        let (a1, a0) = halves(a);
+        let (b1, b0) = halves(b);
+        Pair { hi, lo: a0 * b0 - (((hi - a1 * b1) - a0 * b1) - a1 * b0) }
+    }
+
+    /// Relative error at most 2^-46.
+    #[inline(always)]
+    pub(crate) fn add(self, other: Pair) -> Self {
+        let hi = Pair::sum(self.hi, other.hi);
+        let lo = Pair::sum(self.lo, other.lo);
+        let head = Pair::ordered_sum(hi.hi, hi.lo + lo.hi);
+        Pair::ordered_sum(head.hi, head.lo + lo.lo)
+    }
+
+    /// Relative error at most 2^-45.
+    #[inline(always)]
+    pub(crate) fn mul(self, other: Pair) -> Self {
+        let p = Pair::product(self.hi, other.hi);
+        Pair::ordered_sum(p.hi, p.lo + (self.hi * other.lo + self.lo * other.hi))
+    }
+}
+
+/// The upper and the lower 12 bits of `a`.
+#[inline(always)]
+fn halves(a: f32) -> (f32, f32) {
+    let shifted = a * 4097.0;
+    let upper = shifted - (shifted - a);
+    (upper, a - upper)
+}
+
+/// `scaled * exp(x)` for `x <= 0`, relative error of the factor at most 2^-44; 0 below -130.
+///
+/// 1. `k = round(32 x / ln 2)`, `c = x - k ln2/32`, in three parts, so `|c| <= ln2/64 = 0.0109`.
+/// 2. `exp(x) = 2^(k div 32) * 2^((k mod 32)/32) * exp(c)`: a power of two, a table entry, and
+///    `1 + c + c^2/2` in double-float with `c^3/6 + c^4/24 + c^5/120` in f32.
+pub(crate) fn times_exp(scaled: Pair, x: Pair) -> Pair {
+    if x.hi < LOWEST {
+        return Pair::ZERO;
+    }
+    let t = x.hi * THIRTY_TWO_BY_LN_2 + ROUND;
+    let k = t - ROUND;
+    let n = t.to_bits().wrapping_sub(ROUND.to_bits()).cast_signed();
+
+    // k has at most 13 bits and the first two parts 11, so both products are exact, and the first
+    // difference too: its operands are within a factor of two.
+    let c = Pair::sum(x.hi - k * LN_2_BY_32[0], -(k * LN_2_BY_32[1]));
+    let c = Pair::ordered_sum(c.hi, c.lo + (x.lo - k * LN_2_BY_32[2]));
+
+    let half_square = Pair::product(c.hi, 0.5 * c.hi);
+    let cube = c.hi * c.hi * c.hi * (1.0 / 6.0 + c.hi * (1.0 / 24.0 + c.hi * (1.0 / 120.0)));
+    let tail = Pair::sum(half_square.hi, cube);
+    let linear = Pair::sum(c.hi, tail.hi);
+    let lo = linear.lo + (tail.lo + (half_square.lo + (c.lo + c.hi * c.lo)));
+    let one_plus = Pair::ordered_sum(1.0, linear.hi);
+    let exp_c = Pair::ordered_sum(one_plus.hi, one_plus.lo + lo);
+
+    let [hi, lo] = EXP2_BY_32.get((n & 31).cast_unsigned() as usize).map_or([0, 0], |&entry| entry);
+    let table = Pair::new(f32::from_bits(hi), f32::from_bits(lo));
+    let y = scaled.mul(exp_c.mul(table));
+    // In two steps: n div 32 goes down to -188, and y up to 2^93.
+    let exponent = n >> 5;
+    let (p, q) = (power_of_two(exponent >> 1), power_of_two(exponent - (exponent >> 1)));
+    Pair::new(y.hi * p * q, y.lo * p * q)
+}
+
+/// `2^n` for `n` from -126 to 127.
+#[inline(always)]
+fn power_of_two(n: i32) -> f32 {
+    f32::from_bits((n + 127).cast_unsigned() << 23)
+}
+
+/// Added to and taken from a number below 2^22, it rounds to an integer.
+const ROUND: f32 = 12_582_912.0; // 1.5 * 2^23
+
+// python3 xent-core/tools/pair_tables.py
+const THIRTY_TWO_BY_LN_2: f32 = f32::from_bits(0x4238_aa3b); // 46.166241
+/// ln 2 / 32 as 11 bits, the next 11 bits, and the f32 nearest to the rest.
+const LN_2_BY_32: [f32; 3] =
+    [f32::from_bits(0x3cb1_6000), f32::from_bits(0x3710_a000), f32::from_bits(0x31fd_f474)];
+/// The bits of 2^(j/32): the f32 nearest to it, and the f32 nearest to the rest.
+#[rustfmt::skip]
+const EXP2_BY_32: [[u32; 2]; 32] = [
+    [0x3f80_0000, 0x0000_0000], [0x3f82_cd87, 0xb34e_a7a9], [0x3f85_aac3, 0x334f_9891], [0x3f88_980f, 0xb37e_da4b],
+    [0x3f8b_95c2, 0xb260_aba1], [0x3f8e_a43a, 0xb369_7465], [0x3f91_c3d3, 0x3367_5624], [0x3f94_f4f0, 0xb32e_0212],
+    [0x3f98_37f0, 0x3323_1b71], [0x3f9b_8d3a, 0xb30c_5563], [0x3f9e_f532, 0x3341_2342], [0x3fa2_7043, 0x30c3_125a],
+    [0x3fa5_fed7, 0xb32c_9d5e], [0x3fa9_a15b, 0xb316_2b08], [0x3fad_583f, 0xb22d_eaf6], [0x3fb1_23f6, 0xb37c_5aa8],
+    [0x3fb5_04f3, 0x32cf_e77a], [0x3fb8_fbaf, 0x330e_c5f7], [0x3fbd_08a4, 0xb341_4fe8], [0x3fc1_2c4d, 0xb2d6_663e],
+    [0x3fc5_672a, 0x320a_a837], [0x3fc9_b9be, 0xb373_23a2], [0x3fce_248c, 0x3228_fc24], [0x3fd2_a81e, 0xb35c_1daa],
+    [0x3fd7_44fd, 0xb2d4_a58a], [0x3fdb_fbb8, 0xb350_4a1c], [0x3fe0_ccdf, 0xb21e_ab59], [0x3fe5_b907, 0xb244_1be6],
+    [0x3fea_c0c7, 0xb241_16de], [0x3fef_e4ba, 0xb348_464a], [0x3ff5_257d, 0x3229_2436], [0x3ffa_83b3, 0xb292_3758],
+];

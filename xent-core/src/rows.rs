@@ -1,0 +1,298 @@
+//! Many rows of classes in one slice.
+
+use core::ops::Range;
+
+use crate::Error;
+use crate::kernel::tree::BLOCK;
+
+/// `n_rows` rows of `classes` elements over a slice, in any regular layout.
+///
+/// Row `r` and class `c` are at `(r / inner) * outer_stride + (r % inner) * inner_stride +
+/// c * class_stride`. Rows one after another have `inner = 1` and `class_stride = 1`; the pixels of
+/// images `N, C, H, W` have `inner = H * W`, `inner_stride = 1` and `class_stride = H * W`.
+///
+/// A row whose classes lie side by side is computed where it is; any other is copied block by block
+/// to the stack (8 KiB at most). The results have the same bits.
+///
+/// ```
+/// use xent_core::{CrossEntropy, Rows};
+///
+/// let logits = [2.0, 1.0, 0.0, 0.0, 3.0, 0.0];
+/// let mut losses = [0.0; 2];
+/// CrossEntropy::new().rows(Rows::new(&logits, 2, 3)?, &[0, 1], &mut losses)?;
+/// assert_eq!(losses, [0.40760595, 0.09492295]);
+/// # Ok::<(), xent_core::Error>(())
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct Rows<'a> {
+    data: &'a [f32],
+    first_row: usize,
+    n_rows: usize,
+    classes: usize,
+    inner: usize,
+    outer_stride: usize,
+    inner_stride: usize,
+    class_stride: usize,
+}
+
+impl<'a> Rows<'a> {
+    /// Rows one after another.
+    ///
+    /// `data`: `n_rows * classes` elements, row-major.
+    /// Errors: [`Error::LengthMismatch`] if it has another length.
+    ///
+    /// ```
+    /// use xent_core::{Error, Rows};
+    /// assert_eq!(Rows::new(&[1.0; 6], 2, 3)?.get(1, 2), Some(1.0));
+    /// assert_eq!(
+    ///     Rows::new(&[1.0; 5], 2, 3).unwrap_err(),
+    ///     Error::LengthMismatch { expected: 6, found: 5 },
+    /// );
+    /// # Ok::<(), Error>(())
+    /// ```
+    pub fn new(data: &'a [f32], n_rows: usize, classes: usize) -> Result<Self, Error> {
+        let expected = n_rows.saturating_mul(classes);
+        if data.len() != expected {
+            return Err(Error::LengthMismatch { expected, found: data.len() });
+        }
+        Rows::strided(data, n_rows, classes, classes, 1)
+    }
+
+    /// Rows `row_stride` elements apart, their classes `class_stride` apart. Rows may overlap.
+    ///
+    /// Errors: [`Error::LengthMismatch`] if `data` does not reach to the last class of the last row.
+    ///
+    /// ```
+    /// use xent_core::Rows;
+    /// // The columns of a 2 x 3 matrix.
+    /// let columns = Rows::strided(&[0.0, 1.0, 2.0, 3.0, 4.0, 5.0], 3, 2, 1, 3)?;
+    /// assert_eq!(columns.get(2, 1), Some(5.0));
+    /// # Ok::<(), xent_core::Error>(())
+    /// ```
+    pub fn strided(
+        data: &'a [f32],
+        n_rows: usize,
+        classes: usize,
+        row_stride: usize,
+        class_stride: usize,
+    ) -> Result<Self, Error> {
+        let rows = Rows {
+            data,
+            first_row: 0,
+            n_rows,
+            classes,
+            inner: 1,
+            outer_stride: row_stride,
+            inner_stride: 0,
+            class_stride,
+        };
+        rows.checked()
+    }
+
+    /// The positions of `outer` images with `classes` channels of `inner` positions each: PyTorch's
+    /// `N, C, d1, d2, ...`. Row `r` is position `r % inner` of image `r / inner`.
+    ///
+    /// `data`: `outer * classes * inner` elements.
+    /// Errors: [`Error::LengthMismatch`] if it has another length.
+    ///
+    /// ```
+    /// use xent_core::Rows;
+    /// // One image, two channels of 1 x 3.
+    /// let pixels = Rows::channels_first(&[0.0, 1.0, 2.0, 3.0, 4.0, 5.0], 1, 2, 3)?;
+    /// assert_eq!((pixels.n_rows(), pixels.get(0, 1)), (3, Some(3.0)));
+    /// # Ok::<(), xent_core::Error>(())
+    /// ```
+    pub fn channels_first(
+        data: &'a [f32],
+        outer: usize,
+        classes: usize,
+        inner: usize,
+    ) -> Result<Self, Error> {
+        let expected = outer.saturating_mul(classes).saturating_mul(inner);
+        if data.len() != expected {
+            return Err(Error::LengthMismatch { expected, found: data.len() });
+        }
+        Ok(Rows {
+            data,
+            first_row: 0,
+            n_rows: outer.saturating_mul(inner),
+            classes,
+            inner: inner.max(1),
+            outer_stride: classes.saturating_mul(inner),
+            inner_stride: 1,
+            class_stride: inner,
+        })
+    }
+
+    /// `self`, if its last element is inside `data`.
+    fn checked(self) -> Result<Self, Error> {
+        if self.n_rows == 0 || self.classes == 0 {
+            return Ok(self);
+        }
+        let last_row = (self.n_rows - 1).saturating_mul(self.outer_stride);
+        let last_class = (self.classes - 1).saturating_mul(self.class_stride);
+        let expected = last_row.saturating_add(last_class).saturating_add(1);
+        if expected > self.data.len() {
+            return Err(Error::LengthMismatch { expected, found: self.data.len() });
+        }
+        Ok(self)
+    }
+
+    /// The number of rows.
+    ///
+    /// ```
+    /// assert_eq!(xent_core::Rows::new(&[0.0; 6], 2, 3)?.n_rows(), 2);
+    /// # Ok::<(), xent_core::Error>(())
+    /// ```
+    #[must_use]
+    pub const fn n_rows(&self) -> usize {
+        self.n_rows
+    }
+
+    /// The number of classes of each row.
+    ///
+    /// ```
+    /// assert_eq!(xent_core::Rows::new(&[0.0; 6], 2, 3)?.classes(), 3);
+    /// # Ok::<(), xent_core::Error>(())
+    /// ```
+    #[must_use]
+    pub const fn classes(&self) -> usize {
+        self.classes
+    }
+
+    /// `n_rows * classes`.
+    ///
+    /// ```
+    /// assert_eq!(xent_core::Rows::new(&[0.0; 6], 2, 3)?.n_elements(), 6);
+    /// # Ok::<(), xent_core::Error>(())
+    /// ```
+    #[must_use]
+    pub const fn n_elements(&self) -> usize {
+        self.n_rows.saturating_mul(self.classes)
+    }
+
+    /// The element of a row and a class, `None` outside.
+    ///
+    /// ```
+    /// let rows = xent_core::Rows::new(&[0.0, 1.0, 2.0, 3.0], 2, 2)?;
+    /// assert_eq!((rows.get(1, 0), rows.get(2, 0)), (Some(2.0), None));
+    /// # Ok::<(), xent_core::Error>(())
+    /// ```
+    #[must_use]
+    pub fn get(&self, row: usize, class: usize) -> Option<f32> {
+        if row >= self.n_rows || class >= self.classes {
+            return None;
+        }
+        self.data.get(self.offset(row) + class * self.class_stride).copied()
+    }
+
+    /// A row whose classes lie side by side, as a slice; `None` for another layout or row.
+    ///
+    /// ```
+    /// let rows = xent_core::Rows::new(&[0.0, 1.0, 2.0, 3.0], 2, 2)?;
+    /// assert_eq!(rows.as_slice(1), Some(&[2.0, 3.0][..]));
+    /// # Ok::<(), xent_core::Error>(())
+    /// ```
+    #[must_use]
+    #[inline]
+    pub fn as_slice(&self, row: usize) -> Option<&'a [f32]> {
+        if row >= self.n_rows || (self.class_stride != 1 && self.classes > 1) {
+            return None;
+        }
+        self.data.get(self.offset(row)..)?.get(..self.classes)
+    }
+
+    /// Some of the rows; a range that reaches beyond the last row ends there.
+    ///
+    /// ```
+    /// let rows = xent_core::Rows::new(&[0.0, 1.0, 2.0, 3.0], 2, 2)?;
+    /// assert_eq!(rows.range(1..2).get(0, 0), Some(2.0));
+    /// # Ok::<(), xent_core::Error>(())
+    /// ```
+    #[must_use]
+    pub fn range(&self, range: Range<usize>) -> Self {
+        let end = range.end.min(self.n_rows);
+        let start = range.start.min(end);
+        Rows { first_row: self.first_row + start, n_rows: end - start, ..*self }
+    }
+
+    /// All rows as one slice, if they lie one after another.
+    #[inline]
+    pub(crate) fn as_contiguous(&self) -> Option<&'a [f32]> {
+        if self.class_stride != 1 || self.inner != 1 || self.outer_stride != self.classes {
+            return None;
+        }
+        self.data.get(self.offset(0)..)?.get(..self.n_elements())
+    }
+
+    #[inline]
+    fn offset(&self, row: usize) -> usize {
+        let row = self.first_row + row;
+        if self.inner == 1 {
+            return row * self.outer_stride;
+        }
+        // inner is at least 1 by construction; checked_div keeps a panic out of the binary.
+        let outer = row.checked_div(self.inner).unwrap_or(0);
+        outer * self.outer_stride + (row - outer * self.inner) * self.inner_stride
+    }
+
+    /// Calls `push` with the elements of a row in order, in slices of a multiple of [`BLOCK`] (the
+    /// last may be shorter).
+    #[inline]
+    pub(crate) fn for_blocks(&self, row: usize, mut push: impl FnMut(&[f32])) {
+        match self.as_slice(row) {
+            Some(x) => push(x),
+            None => self.for_copied_blocks(row, push),
+        }
+    }
+
+    /// The buffer is in a frame of its own: a caller whose rows are contiguous has no need for it.
+    #[inline(never)]
+    fn for_copied_blocks(&self, row: usize, mut push: impl FnMut(&[f32])) {
+        let mut buffer = [0.0; BLOCK];
+        for start in (0..self.classes).step_by(BLOCK) {
+            push(self.copy_block(row, start, &mut buffer));
+        }
+    }
+
+    /// As [`for_blocks`](Rows::for_blocks), with the elements of `y` beside them. Both have `row`.
+    #[inline]
+    pub(crate) fn for_block_pairs(
+        &self,
+        y: &Rows<'_>,
+        row: usize,
+        mut push: impl FnMut(&[f32], &[f32]),
+    ) {
+        match (self.as_slice(row), y.as_slice(row)) {
+            (Some(x), Some(y)) => push(x, y),
+            _ => self.for_copied_block_pairs(y, row, push),
+        }
+    }
+
+    #[inline(never)]
+    fn for_copied_block_pairs(
+        &self,
+        y: &Rows<'_>,
+        row: usize,
+        mut push: impl FnMut(&[f32], &[f32]),
+    ) {
+        let mut x_buffer = [0.0; BLOCK];
+        let mut y_buffer = [0.0; BLOCK];
+        for start in (0..self.classes).step_by(BLOCK) {
+            push(
+                self.copy_block(row, start, &mut x_buffer),
+                y.copy_block(row, start, &mut y_buffer),
+            );
+        }
+    }
+
+    /// Copies at most [`BLOCK`] elements of a row, from class `start` on.
+    fn copy_block<'b>(&self, row: usize, start: usize, buffer: &'b mut [f32; BLOCK]) -> &'b [f32] {
+        let mut n = 0;
+        for (to, class) in buffer.iter_mut().zip(start..self.classes) {
+            *to = self.get(row, class).unwrap_or(f32::NAN);
+            n += 1;
+        }
+        buffer.get(..n).unwrap_or(&[])
+    }
+}

@@ -1,0 +1,70 @@
+//! The operations that kernels may use, one trait for every instruction set.
+//!
+//! A value of a type that implements [`Simd`] is a token: holding it proves that the CPU has the
+//! instructions, so every operation is safe to call. Each is defined exactly (IEEE 754, round to
+//! nearest even, nothing contracted or reordered), so that two backends that agree on
+//! [`Simd::mul_add`] give the same bits.
+
+/// Virtual lanes of the summation tree: element `i` of a block belongs to lane `i % 32` everywhere.
+pub(crate) const VIRTUAL_LANES: usize = 32;
+
+/// One instruction set: a vector of `LANES` f32 and the operations on it.
+///
+/// Every method, and every function that is generic over `S: Simd`, carries `#[inline(always)]`:
+/// only then does it take on the target features of the wrapper in `dispatch.rs` that calls it.
+pub(crate) trait Simd: Copy {
+    /// `LANES` f32.
+    type F32: Copy;
+    /// `LANES` i32, the bit patterns of an `F32`.
+    type I32: Copy;
+    /// `LANES` truth values.
+    type Mask: Copy;
+    /// The registers that hold the 32 virtual lanes: register `j` has lanes `j * LANES ..`.
+    type Row: Copy + AsRef<[Self::F32]> + AsMut<[Self::F32]>;
+
+    /// f32 in a register; divides [`VIRTUAL_LANES`].
+    const LANES: usize;
+
+    fn splat(self, x: f32) -> Self::F32;
+    /// A row with `x` in every register.
+    fn row(self, x: Self::F32) -> Self::Row;
+    /// The first `LANES` elements of `x`; where `x` is shorter, `fill`.
+    fn load(self, x: &[f32], fill: f32) -> Self::F32;
+    /// Stores lanes to the first `LANES` elements of `out`, or to all of a shorter `out`.
+    fn store(self, v: Self::F32, out: &mut [f32]);
+    /// Lane 0.
+    fn first(self, v: Self::F32) -> f32;
+    /// Moves lanes `width / 2 .. width` to lanes `0 ..`; what the other lanes hold is unspecified.
+    /// `width` is a power of two from 2 to `LANES`.
+    fn upper_half(self, v: Self::F32, width: usize) -> Self::F32;
+
+    fn add(self, a: Self::F32, b: Self::F32) -> Self::F32;
+    fn sub(self, a: Self::F32, b: Self::F32) -> Self::F32;
+    fn mul(self, a: Self::F32, b: Self::F32) -> Self::F32;
+    fn div(self, a: Self::F32, b: Self::F32) -> Self::F32;
+    /// `a * b + c`: one rounding on every backend of the fused class, two on every other.
+    fn mul_add(self, a: Self::F32, b: Self::F32, c: Self::F32) -> Self::F32;
+    /// The larger one; either of two zeros; unspecified where one is NaN.
+    fn max(self, a: Self::F32, b: Self::F32) -> Self::F32;
+
+    /// `a < b`; false where one is NaN.
+    fn lt(self, a: Self::F32, b: Self::F32) -> Self::Mask;
+    /// `a == b`; false where one is NaN.
+    fn eq(self, a: Self::F32, b: Self::F32) -> Self::Mask;
+    /// `a` where the mask is true, else `b`.
+    fn select(self, m: Self::Mask, a: Self::F32, b: Self::F32) -> Self::F32;
+
+    fn splat_i32(self, x: i32) -> Self::I32;
+    /// The bit patterns.
+    fn bits(self, v: Self::F32) -> Self::I32;
+    /// The floats that have these bit patterns.
+    fn from_bits(self, v: Self::I32) -> Self::F32;
+    /// `a - b`, wrapping.
+    fn sub_i32(self, a: Self::I32, b: Self::I32) -> Self::I32;
+    /// Into the exponent's place: `v << 23`.
+    fn shl_23(self, v: Self::I32) -> Self::I32;
+    /// Out of the exponent's place: `v >> 23`, the sign filling up.
+    fn shr_23(self, v: Self::I32) -> Self::I32;
+    /// The values as f32, rounded to nearest even.
+    fn to_f32(self, v: Self::I32) -> Self::F32;
+}

@@ -1,0 +1,220 @@
+//! What a row should be: a class, or a distribution over the classes.
+
+use core::ops::Range;
+
+use crate::{Error, Rows};
+
+mod sealed {
+    pub trait Sealed {}
+}
+
+/// An integer that can be a class index: `i8` to `i64`, `u8` to `u64`, `isize`, `usize`.
+///
+/// Negative labels are errors, they never count from the end.
+pub trait Label: Copy + sealed::Sealed {
+    /// The label; `i64::MAX` for all above it.
+    #[doc(hidden)]
+    fn to_i64(self) -> i64;
+
+    #[doc(hidden)]
+    fn erase(labels: &[Self]) -> Labels<'_>
+    where
+        Self: Sized;
+}
+
+/// The target of one row. Made by `into()` from an integer or a slice.
+///
+/// ```
+/// use xent_core::{CrossEntropy, Target};
+///
+/// let logits = [2.0, 1.0, 0.0];
+/// assert_eq!(Target::from(2_u8), Target::Label(2));
+/// assert_eq!(CrossEntropy::new().row(&logits, 0)?, 0.40760595);
+/// assert_eq!(CrossEntropy::new().row(&logits, &[0.5, 0.5, 0.0])?, 0.9076059);
+/// # Ok::<(), xent_core::Error>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Target<'a> {
+    /// The index of the right class, from 0.
+    Label(i64),
+    /// A weight for each class, taken as given: it need not sum to 1.
+    Distribution(&'a [f32]),
+}
+
+impl<'a> From<&'a [f32]> for Target<'a> {
+    fn from(target: &'a [f32]) -> Self {
+        Target::Distribution(target)
+    }
+}
+
+impl<'a, const N: usize> From<&'a [f32; N]> for Target<'a> {
+    fn from(target: &'a [f32; N]) -> Self {
+        Target::Distribution(target)
+    }
+}
+
+/// The targets of many rows. Made by `into()` from a slice or array of integers or from [`Rows`].
+///
+/// ```
+/// use xent_core::{CrossEntropy, Rows, Targets};
+///
+/// let logits = Rows::new(&[2.0, 1.0, 0.0, 0.0, 3.0, 0.0], 2, 3)?;
+/// let labels: Vec<u16> = vec![0, 1];
+/// let total = CrossEntropy::new().total(logits, Targets::labels(&labels))?;
+/// assert_eq!(total.count(), 2);
+/// # Ok::<(), xent_core::Error>(())
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct Targets<'a>(pub(crate) Kind<'a>);
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Kind<'a> {
+    Labels(Labels<'a>),
+    Distributions(Rows<'a>),
+}
+
+impl<'a> Targets<'a> {
+    /// One class index a row.
+    ///
+    /// ```
+    /// let labels: Vec<i64> = vec![3, 1];
+    /// let targets = xent_core::Targets::labels(&labels);
+    /// ```
+    #[must_use]
+    pub fn labels<L: Label>(labels: &'a [L]) -> Self {
+        Targets(Kind::Labels(L::erase(labels)))
+    }
+
+    /// One distribution a row, of the shape of the logits or probabilities.
+    ///
+    /// ```
+    /// use xent_core::{Rows, Targets};
+    /// let targets = Targets::distributions(Rows::new(&[0.5, 0.5, 1.0, 0.0], 2, 2)?);
+    /// # Ok::<(), xent_core::Error>(())
+    /// ```
+    #[must_use]
+    pub const fn distributions(rows: Rows<'a>) -> Self {
+        Targets(Kind::Distributions(rows))
+    }
+
+    /// Those of some of the rows.
+    pub(crate) fn range(&self, range: Range<usize>) -> Self {
+        Targets(match &self.0 {
+            Kind::Labels(labels) => Kind::Labels(labels.range(range)),
+            Kind::Distributions(rows) => Kind::Distributions(rows.range(range)),
+        })
+    }
+
+    /// Whether they fit `rows` for a loss: as many, labels in range, distributions of as many classes.
+    pub(crate) fn check(&self, rows: &Rows<'_>) -> Result<(), Error> {
+        let (n_rows, classes) = (rows.n_rows(), rows.classes());
+        if n_rows > 0 && classes == 0 {
+            return Err(Error::EmptyClasses { n_rows });
+        }
+        match &self.0 {
+            Kind::Labels(labels) => {
+                if labels.len() != n_rows {
+                    return Err(Error::LengthMismatch { expected: n_rows, found: labels.len() });
+                }
+                for row in 0..n_rows {
+                    check_label(labels.get(row), row, classes)?;
+                }
+                Ok(())
+            }
+            Kind::Distributions(targets) => {
+                if targets.n_rows() != n_rows || targets.classes() != classes {
+                    let (expected, found) = (rows.n_elements(), targets.n_elements());
+                    return Err(Error::LengthMismatch { expected, found });
+                }
+                Ok(())
+            }
+        }
+    }
+}
+
+/// The label as an index, if there is such a class.
+pub(crate) fn check_label(label: i64, row: usize, classes: usize) -> Result<usize, Error> {
+    match usize::try_from(label) {
+        Ok(index) if index < classes => Ok(index),
+        _ => Err(Error::LabelOutOfRange { row, label, classes }),
+    }
+}
+
+impl<'a> From<Rows<'a>> for Targets<'a> {
+    fn from(rows: Rows<'a>) -> Self {
+        Targets::distributions(rows)
+    }
+}
+
+macro_rules! labels {
+    ($($variant:ident $int:ty,)*) => {
+        /// Labels of any integer type, so that the loops over them are compiled once.
+        #[doc(hidden)]
+        #[derive(Clone, Copy, Debug)]
+        #[allow(missing_docs, reason = "hidden; the variants are the types")]
+        pub enum Labels<'a> {
+            $($variant(&'a [$int]),)*
+        }
+
+        impl Labels<'_> {
+            pub(crate) fn len(&self) -> usize {
+                match self {
+                    $(Labels::$variant(labels) => labels.len(),)*
+                }
+            }
+
+            fn range(&self, range: Range<usize>) -> Self {
+                match *self {
+                    $(Labels::$variant(labels) => {
+                        Labels::$variant(labels.get(range).unwrap_or(&[]))
+                    })*
+                }
+            }
+
+            /// -1, which is no label, outside.
+            #[inline]
+            pub(crate) fn get(&self, row: usize) -> i64 {
+                match self {
+                    $(Labels::$variant(labels) => labels.get(row).map_or(-1, |l| l.to_i64()),)*
+                }
+            }
+        }
+
+        $(
+            impl sealed::Sealed for $int {}
+
+            impl Label for $int {
+                #[inline]
+                fn to_i64(self) -> i64 {
+                    i64::try_from(self).unwrap_or(i64::MAX)
+                }
+                fn erase(labels: &[Self]) -> Labels<'_> {
+                    Labels::$variant(labels)
+                }
+            }
+
+            impl From<$int> for Target<'_> {
+                fn from(label: $int) -> Self {
+                    Target::Label(label.to_i64())
+                }
+            }
+
+            impl<'a> From<&'a [$int]> for Targets<'a> {
+                fn from(labels: &'a [$int]) -> Self {
+                    Targets::labels(labels)
+                }
+            }
+
+            impl<'a, const N: usize> From<&'a [$int; N]> for Targets<'a> {
+                fn from(labels: &'a [$int; N]) -> Self {
+                    Targets::labels(labels)
+                }
+            }
+        )*
+    };
+}
+
+labels! {
+    I8 i8, I16 i16, I32 i32, I64 i64, Isize isize,
+    U8 u8, U16 u16, U32 u32, U64 u64, Usize usize,
+}

@@ -1,0 +1,37 @@
+"""Makes the constants of xent-core/src/math/pair.rs: ln 2 / 32 in three parts and 2^(j/32) in two.
+
+Run: python3 xent-core/tools/pair_tables.py   (needs mpmath)
+"""
+
+import struct
+
+from mpmath import floor, log, mp, mpf
+
+mp.prec = 200
+
+
+def f32(x):
+    """The f32 nearest to x."""
+    return struct.unpack("<f", struct.pack("<f", float(x)))[0]
+
+
+def bits(x):
+    return f"0x{struct.unpack('<I', struct.pack('<f', x))[0]:08x}"
+
+
+def leading(x, n_bits):
+    """x cut off after n_bits significant bits."""
+    scale = mpf(2) ** (n_bits - 1 - floor(log(x, 2)))
+    return f32(floor(x * scale) / scale)
+
+
+step = log(mpf(2)) / 32
+high = leading(step, 11)
+middle = leading(step - high, 11)
+low = f32(step - high - middle)
+print("LN_2_BY_32:", ", ".join(f"f32::from_bits({bits(p)})" for p in (high, middle, low)))
+print("THIRTY_TWO_BY_LN_2:", bits(f32(1 / step)))
+for j in range(32):
+    power = mpf(2) ** (mpf(j) / 32)
+    hi = f32(power)
+    print(f"    ({bits(hi)}, {bits(f32(power - hi))}),")
