@@ -1,6 +1,18 @@
 //! Which instruction sets there are, and which of them this CPU has.
 
 use crate::Error;
+#[cfg(all(feature = "avx2", any(target_arch = "x86", target_arch = "x86_64")))]
+use crate::isa::avx2::Avx2;
+#[cfg(all(feature = "avx512", any(target_arch = "x86", target_arch = "x86_64")))]
+use crate::isa::avx512::Avx512;
+#[cfg(any(
+    target_feature = "sse2",
+    all(target_arch = "aarch64", target_feature = "neon"),
+    target_feature = "simd128"
+))]
+use crate::isa::portable::Portable;
+use crate::isa::scalar::Scalar;
+use crate::simd::Simd;
 
 /// An instruction set that this CPU has: holding one proves that it does.
 ///
@@ -123,17 +135,17 @@ macro_rules! backends {
 }
 
 backends! {
-    Scalar, "scalar", false, true;
+    Scalar, "scalar", Scalar::FUSED, true;
     #[cfg(any(
         target_feature = "sse2",
         all(target_arch = "aarch64", target_feature = "neon"),
         target_feature = "simd128"
     ))]
-    Portable, "portable", cfg!(any(target_feature = "fma", target_arch = "aarch64")), true;
+    Portable, "portable", Portable::FUSED, true;
     #[cfg(all(feature = "avx2", any(target_arch = "x86", target_arch = "x86_64")))]
-    Avx2, "avx2", true, has_avx2::get();
+    Avx2, "avx2", Avx2::FUSED, has_avx2::get();
     #[cfg(all(feature = "avx512", any(target_arch = "x86", target_arch = "x86_64")))]
-    Avx512, "avx512", true, has_avx512::get();
+    Avx512, "avx512", Avx512::FUSED, has_avx512::get();
 }
 
 impl Backend {

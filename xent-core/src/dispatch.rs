@@ -18,6 +18,8 @@ use crate::isa::avx512::Avx512;
 use crate::isa::portable::Portable;
 use crate::isa::scalar::Scalar;
 use crate::kernel::clipped::Normalizer;
+#[cfg(test)]
+use crate::kernel::elementary;
 use crate::kernel::log_sum_exp::{self, BlockState};
 use crate::kernel::tree::TreeSum;
 use crate::kernel::{clipped, map};
@@ -101,4 +103,10 @@ kernels! {
     ) = clipped::normalized_target_sum;
     clipped_target_sum(sum: &mut TreeSum, p: &[f32], y: &[f32], lo: f32, hi: f32)
         = clipped::target_sum;
+    #[cfg(test)]
+    exp_in_place(x: &mut [f32]) = elementary::exp_in_place;
+    #[cfg(test)]
+    ln_in_place(x: &mut [f32]) = elementary::ln_in_place;
+    #[cfg(test)]
+    ln_1p_in_place(x: &mut [f32]) = elementary::ln_1p_in_place;
 }

@@ -3,6 +3,8 @@
 //! Plain loops and no closures: everything here must inline into the wrappers of `dispatch.rs`.
 
 pub(crate) mod clipped;
+#[cfg(test)]
+pub(crate) mod elementary;
 pub(crate) mod log_sum_exp;
 pub(crate) mod map;
 pub(crate) mod tree;

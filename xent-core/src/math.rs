@@ -5,3 +5,6 @@ pub(crate) mod exp;
 pub(crate) mod ln;
 pub(crate) mod ln_1p;
 pub(crate) mod pair;
+
+#[cfg(test)]
+mod tests;

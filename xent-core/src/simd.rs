@@ -24,6 +24,8 @@ pub(crate) trait Simd: Copy {
 
     /// f32 in a register; divides [`VIRTUAL_LANES`].
     const LANES: usize;
+    /// Whether [`mul_add`](Simd::mul_add) rounds once: the class that gives the same bits.
+    const FUSED: bool;
 
     fn splat(self, x: f32) -> Self::F32;
     /// A row with `x` in every register.
@@ -58,7 +60,7 @@ pub(crate) trait Simd: Copy {
     /// The bit patterns.
     fn bits(self, v: Self::F32) -> Self::I32;
     /// The floats that have these bit patterns.
-    fn from_bits(self, v: Self::I32) -> Self::F32;
+    fn with_bits(self, v: Self::I32) -> Self::F32;
     /// `a - b`, wrapping.
     fn sub_i32(self, a: Self::I32, b: Self::I32) -> Self::I32;
     /// Into the exponent's place: `v << 23`.

@@ -97,8 +97,21 @@ impl<'a> Targets<'a> {
         Targets(Kind::Distributions(rows))
     }
 
-    /// Those of some of the rows.
-    pub(crate) fn range(&self, range: Range<usize>) -> Self {
+    /// Those of some of the rows; a range that reaches beyond the last row ends there.
+    ///
+    /// ```
+    /// use xent_core::{CrossEntropy, Rows, Targets};
+    /// let logits = Rows::new(&[2.0, 1.0, 0.0, 0.0, 3.0, 0.0], 2, 3)?;
+    /// let labels = Targets::labels(&[0, 1]);
+    /// let loss = CrossEntropy::new();
+    /// let (first, last) = (0..1, 1..2);
+    /// let first = loss.total(logits.range(first.clone()), labels.range(first))?;
+    /// let last = loss.total(logits.range(last.clone()), labels.range(last))?;
+    /// assert_eq!(first.merge(last), loss.total(logits, labels)?);
+    /// # Ok::<(), xent_core::Error>(())
+    /// ```
+    #[must_use]
+    pub fn range(&self, range: Range<usize>) -> Self {
         Targets(match &self.0 {
             Kind::Labels(labels) => Kind::Labels(labels.range(range)),
             Kind::Distributions(rows) => Kind::Distributions(rows.range(range)),
@@ -166,7 +179,8 @@ macro_rules! labels {
             fn range(&self, range: Range<usize>) -> Self {
                 match *self {
                     $(Labels::$variant(labels) => {
-                        Labels::$variant(labels.get(range).unwrap_or(&[]))
+                        let end = range.end.min(labels.len());
+                        Labels::$variant(labels.get(range.start.min(end)..end).unwrap_or(&[]))
                     })*
                 }
             }

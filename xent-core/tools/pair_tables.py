@@ -1,4 +1,4 @@
-"""Makes the constants of xent-core/src/math/pair.rs: ln 2 / 32 in three parts and 2^(j/32) in two.
+"""Makes the constants of xent-core/src/math/pair.rs: ln 2 / 64 in four parts and 2^(j/64) in two.
 
 Run: python3 xent-core/tools/pair_tables.py   (needs mpmath)
 """
@@ -25,13 +25,15 @@ def leading(x, n_bits):
     return f32(floor(x * scale) / scale)
 
 
-step = log(mpf(2)) / 32
-high = leading(step, 11)
-middle = leading(step - high, 11)
-low = f32(step - high - middle)
-print("LN_2_BY_32:", ", ".join(f"f32::from_bits({bits(p)})" for p in (high, middle, low)))
-print("THIRTY_TWO_BY_LN_2:", bits(f32(1 / step)))
-for j in range(32):
-    power = mpf(2) ** (mpf(j) / 32)
+step = log(mpf(2)) / 64
+parts, rest = [], step
+for _ in range(3):
+    parts.append(leading(rest, 10))
+    rest -= parts[-1]
+parts.append(f32(rest))
+print("LN_2_BY_64:", ", ".join(f"f32::from_bits({bits(p)})" for p in parts))
+print("SIXTY_FOUR_BY_LN_2:", bits(f32(1 / step)))
+for j in range(64):
+    power = mpf(2) ** (mpf(j) / 64)
     hi = f32(power)
     print(f"    ({bits(hi)}, {bits(f32(power - hi))}),")

@@ -49,6 +49,7 @@ impl Simd for Avx2 {
     type Mask = __m256;
     type Row = [__m256; VIRTUAL_LANES / LANES];
     const LANES: usize = LANES;
+    const FUSED: bool = true;
 
     #[inline(always)]
     fn splat(self, x: f32) -> __m256 {
@@ -69,7 +70,7 @@ impl Simd for Avx2 {
                 let mask = unsafe { _mm256_loadu_si256(mask.as_ptr().cast()) };
                 // SAFETY: lanes at and behind x.len() are masked, and a masked lane is not read.
                 let x = unsafe { _mm256_maskload_ps(x.as_ptr(), mask) };
-                self.select(self.from_bits(mask), x, self.splat(fill))
+                self.select(self.with_bits(mask), x, self.splat(fill))
             }
         }
     }
@@ -144,7 +145,7 @@ impl Simd for Avx2 {
         avx2!(_mm256_castps_si256(v))
     }
     #[inline(always)]
-    fn from_bits(self, v: __m256i) -> __m256 {
+    fn with_bits(self, v: __m256i) -> __m256 {
         avx2!(_mm256_castsi256_ps(v))
     }
     #[inline(always)]

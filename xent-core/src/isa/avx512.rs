@@ -43,6 +43,7 @@ impl Simd for Avx512 {
     type Mask = __mmask16;
     type Row = [__m512; VIRTUAL_LANES / LANES];
     const LANES: usize = LANES;
+    const FUSED: bool = true;
 
     #[inline(always)]
     fn splat(self, x: f32) -> __m512 {
@@ -131,7 +132,7 @@ impl Simd for Avx512 {
         avx512!(_mm512_castps_si512(v))
     }
     #[inline(always)]
-    fn from_bits(self, v: __m512i) -> __m512 {
+    fn with_bits(self, v: __m512i) -> __m512 {
         avx512!(_mm512_castsi512_ps(v))
     }
     #[inline(always)]

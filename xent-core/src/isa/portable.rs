@@ -18,6 +18,7 @@ impl Simd for Portable {
     type Mask = f32x8;
     type Row = [f32x8; VIRTUAL_LANES / LANES];
     const LANES: usize = LANES;
+    const FUSED: bool = cfg!(any(target_feature = "fma", target_arch = "aarch64"));
 
     #[inline(always)]
     fn splat(self, x: f32) -> f32x8 {
@@ -109,7 +110,7 @@ impl Simd for Portable {
         cast(v)
     }
     #[inline(always)]
-    fn from_bits(self, v: i32x8) -> f32x8 {
+    fn with_bits(self, v: i32x8) -> f32x8 {
         cast(v)
     }
     #[inline(always)]

@@ -12,6 +12,7 @@ impl Simd for Scalar {
     type Mask = bool;
     type Row = [f32; VIRTUAL_LANES];
     const LANES: usize = 1;
+    const FUSED: bool = false;
 
     #[inline(always)]
     fn splat(self, x: f32) -> f32 {
@@ -87,7 +88,7 @@ impl Simd for Scalar {
         v.to_bits().cast_signed()
     }
     #[inline(always)]
-    fn from_bits(self, v: i32) -> f32 {
+    fn with_bits(self, v: i32) -> f32 {
         f32::from_bits(v.cast_unsigned())
     }
     #[inline(always)]

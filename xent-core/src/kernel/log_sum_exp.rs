@@ -173,10 +173,28 @@ pub(crate) fn label_losses<S: Simd>(
     }
 }
 
-/// `y ((m - x) + ln(1 + s))`.
+/// `y ((m - x) + ln(1 + s))`, with a power of two `h` as `(y / h) ((h m - h x) + h ln(1 + s))`.
+#[derive(Clone, Copy)]
 struct TargetLoss<S: Simd> {
-    m: S::F32,
-    ln_1p_sum: S::F32,
+    minus_h: S::F32,
+    one_by_h: S::F32,
+    h_m: S::F32,
+    h_ln_1p_sum: S::F32,
+}
+
+impl<S: Simd> TargetLoss<S> {
+    /// For a finite `state`. `h` is 1, or 1/2 where `m - x` could overflow.
+    #[inline(always)]
+    fn new(s: S, state: &LogSumExp) -> Self {
+        let m = state.max();
+        let h = if m.abs() < 1e30 { 1.0 } else { 0.5 };
+        TargetLoss {
+            minus_h: s.splat(-h),
+            one_by_h: s.splat(1.0 / h),
+            h_m: s.splat(h * m),
+            h_ln_1p_sum: s.splat(h * ln_1p_sum(s, state)),
+        }
+    }
 }
 
 impl<S: Simd> Term<S> for TargetLoss<S> {
@@ -185,8 +203,10 @@ impl<S: Simd> Term<S> for TargetLoss<S> {
     #[inline(always)]
     fn of(&mut self, s: S, x: S::F32, y: S::F32) -> S::F32 {
         let zero = s.splat(0.0);
-        let loss = s.add(s.sub(self.m, x), self.ln_1p_sum);
-        s.select(s.eq(y, zero), zero, s.mul(y, loss))
+        // The product is exact, so that this is one rounding in either class.
+        let distance = s.mul_add(x, self.minus_h, self.h_m);
+        let h_loss = s.add(distance, self.h_ln_1p_sum);
+        s.select(s.eq(y, zero), zero, s.mul(s.mul(y, self.one_by_h), h_loss))
     }
 }
 
@@ -199,9 +219,8 @@ pub(crate) fn target_sum<S: Simd>(
     y: &[f32],
     state: &LogSumExp,
 ) {
-    let m = s.splat(state.max());
-    let ln_1p_sum = s.splat(ln_1p_sum(s, state));
+    let mut term = TargetLoss::new(s, state);
     for (x, y) in x.chunks(BLOCK).zip(y.chunks(BLOCK)) {
-        sum.push(block_sum(s, x, y, &mut TargetLoss { m, ln_1p_sum }));
+        sum.push(block_sum(s, x, y, &mut term));
     }
 }

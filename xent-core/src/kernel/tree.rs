@@ -127,7 +127,14 @@ fn fold_lanes<S: Simd>(s: S, mut sum: S::Row, mut error: S::Row) -> Pair {
         (sum, error) = add_keeping_error(s, sum, s.add(error, x_error), x);
         width /= 2;
     }
-    Pair::ordered_sum(s.first(sum), s.first(error))
+    or_infinite(Pair::ordered_sum(s.first(sum), s.first(error)), s.first(sum))
+}
+
+/// `sum`, unless an infinity among its terms or an overflow has made its error NaN: then the plain
+/// sum, which is that infinity, or NaN where both are there.
+#[inline(always)]
+fn or_infinite(sum: Pair, plain: f32) -> Pair {
+    if sum.hi.is_finite() { sum } else { Pair::new(plain, 0.0) }
 }
 
 /// The sum of counts of at most [`BLOCK`] in the lanes of one register: exact in any order.
@@ -203,7 +210,7 @@ impl TreeSum {
 
     #[inline(always)]
     pub(crate) fn push(&mut self, block: Pair) {
-        self.chunk = self.chunk.add(block);
+        self.chunk = or_infinite(self.chunk.add(block), self.chunk.hi + block.hi);
         self.blocks_in_chunk += 1;
         if self.blocks_in_chunk == CHUNK / BLOCK {
             *self = TreeSum { chunks: self.value(), chunk: Pair::ZERO, blocks_in_chunk: 0 };
@@ -212,6 +219,6 @@ impl TreeSum {
 
     #[inline(always)]
     pub(crate) fn value(&self) -> Pair {
-        self.chunks.add(self.chunk)
+        or_infinite(self.chunks.add(self.chunk), self.chunks.hi + self.chunk.hi)
     }
 }

@@ -16,7 +16,7 @@ use crate::{Backend, Error, LossTotal, Rows};
 /// - a distribution `y`: `-Σ y_c ln(q_c)`, terms with `y_c = 0` contribute 0.
 ///
 /// The clip range is Keras' `[1e-7, 1 - 1e-7]` in f32 unless [`clip`](Self::clip) sets another; its
-/// upper end is 0.99999988, so a perfect prediction costs 1.1920929e-7. Keras also divides each row by
+/// upper end is 0.99999988, so a perfect prediction costs 1.192093e-7. Keras also divides each row by
 /// its sum: ask for it with [`normalize`](Self::normalize). A normalised probability near 1 is taken as
 /// `ln(1 + rest / p)`, so its loss keeps its digits. For logits there is
 /// [`CrossEntropy`](crate::CrossEntropy); taking one for the other is the classic mistake.

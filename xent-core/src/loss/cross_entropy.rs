@@ -56,6 +56,17 @@ impl CrossEntropy {
         CrossEntropy { backend }
     }
 
+    /// The backend it runs on.
+    ///
+    /// ```
+    /// use xent_core::{Backend, CrossEntropy};
+    /// assert_eq!(CrossEntropy::new().backend(Backend::SCALAR).backend_used(), Backend::SCALAR);
+    /// ```
+    #[must_use]
+    pub const fn backend_used(&self) -> Backend {
+        self.backend
+    }
+
     /// The loss of one row.
     ///
     /// `logits`: at least one class. `target`: a class index of any integer type, or a `&[f32]` of

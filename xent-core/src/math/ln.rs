@@ -38,7 +38,7 @@ pub(crate) fn ln<S: Simd>(s: S, x: S::F32) -> S::F32 {
 
     let bits = s.bits(normal);
     let k = s.shr_23(s.sub_i32(bits, s.splat_i32(SQRT_HALF_BITS)));
-    let f = s.sub(s.from_bits(s.sub_i32(bits, s.shl_23(k))), s.splat(1.0));
+    let f = s.sub(s.with_bits(s.sub_i32(bits, s.shl_23(k))), s.splat(1.0));
     let y = ln_1p_reduced(s, s.sub(s.to_f32(k), shift), f, s.splat(0.0));
 
     // In this order: 0 and NaN are not positive, +inf is not finite.

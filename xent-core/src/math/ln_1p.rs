@@ -15,9 +15,9 @@ pub(crate) fn ln_1p<S: Simd>(s: S, x: S::F32) -> S::F32 {
     let one = s.splat(1.0);
     let k = s.shr_23(s.sub_i32(s.bits(s.add(one, x)), s.splat_i32(SQRT_HALF_BITS)));
     let k_in_place = s.shl_23(k);
-    let a = s.from_bits(s.sub_i32(s.bits(x), k_in_place));
+    let a = s.with_bits(s.sub_i32(s.bits(x), k_in_place));
     // 2^-k leaves the range of the exponent above 2^126, where it no longer counts.
-    let power = s.from_bits(s.sub_i32(s.bits(one), k_in_place));
+    let power = s.with_bits(s.sub_i32(s.bits(one), k_in_place));
     let power = s.select(s.lt(x, s.splat(18_446_744_073_709_551_616.0)), power, s.splat(0.0));
     let b = s.sub(power, one);
 

@@ -77,37 +77,40 @@ fn halves(a: f32) -> (f32, f32) {
     (upper, a - upper)
 }
 
-/// `scaled * exp(x)` for `x <= 0`, relative error of the factor at most 2^-44; 0 below -130.
+/// `scaled * exp(x)` for `x <= 0`, relative error of the factor at most 2^-45; 0 below -130.
 ///
-/// 1. `k = round(32 x / ln 2)`, `c = x - k ln2/32`, in three parts, so `|c| <= ln2/64 = 0.0109`.
-/// 2. `exp(x) = 2^(k div 32) * 2^((k mod 32)/32) * exp(c)`: a power of two, a table entry, and
+/// 1. `k = round(64 x / ln 2)`, `c = x - k ln2/64`, in four parts, so `|c| <= ln2/128 = 0.0055`.
+/// 2. `exp(x) = 2^(k div 64) * 2^((k mod 64)/64) * exp(c)`: a power of two, a table entry, and
 ///    `1 + c + c^2/2` in double-float with `c^3/6 + c^4/24 + c^5/120` in f32.
 pub(crate) fn times_exp(scaled: Pair, x: Pair) -> Pair {
     if x.hi < LOWEST {
         return Pair::ZERO;
     }
-    let t = x.hi * THIRTY_TWO_BY_LN_2 + ROUND;
+    let t = x.hi * SIXTY_FOUR_BY_LN_2 + ROUND;
     let k = t - ROUND;
     let n = t.to_bits().wrapping_sub(ROUND.to_bits()).cast_signed();
 
-    // k has at most 13 bits and the first two parts 11, so both products are exact, and the first
+    // k has at most 14 bits and the first three parts 10, so their products are exact, and the first
     // difference too: its operands are within a factor of two.
-    let c = Pair::sum(x.hi - k * LN_2_BY_32[0], -(k * LN_2_BY_32[1]));
-    let c = Pair::ordered_sum(c.hi, c.lo + (x.lo - k * LN_2_BY_32[2]));
+    let [a, b, c, d] = LN_2_BY_64;
+    let c = Pair::sum(x.hi - k * a, -(k * b)).add(Pair::sum(x.lo, -(k * c)));
+    let c = Pair::ordered_sum(c.hi, c.lo - k * d);
 
+    // expm1(c), small enough for its rounding errors to vanish beside the table entry.
     let half_square = Pair::product(c.hi, 0.5 * c.hi);
-    let cube = c.hi * c.hi * c.hi * (1.0 / 6.0 + c.hi * (1.0 / 24.0 + c.hi * (1.0 / 120.0)));
+    let cube = c.hi * half_square.hi * (1.0 / 3.0 + c.hi * (1.0 / 12.0 + c.hi * (1.0 / 60.0)));
     let tail = Pair::sum(half_square.hi, cube);
-    let linear = Pair::sum(c.hi, tail.hi);
-    let lo = linear.lo + (tail.lo + (half_square.lo + (c.lo + c.hi * c.lo)));
-    let one_plus = Pair::ordered_sum(1.0, linear.hi);
-    let exp_c = Pair::ordered_sum(one_plus.hi, one_plus.lo + lo);
+    let expm1 = Pair::sum(c.hi, tail.hi);
+    let expm1_lo = expm1.lo + (tail.lo + (half_square.lo + (c.lo + c.hi * c.lo)));
 
-    let [hi, lo] = EXP2_BY_32.get((n & 31).cast_unsigned() as usize).map_or([0, 0], |&entry| entry);
-    let table = Pair::new(f32::from_bits(hi), f32::from_bits(lo));
-    let y = scaled.mul(exp_c.mul(table));
-    // In two steps: n div 32 goes down to -188, and y up to 2^93.
-    let exponent = n >> 5;
+    let [hi, lo] = EXP2_BY_64.get((n & 63).cast_unsigned() as usize).map_or([0, 0], |&entry| entry);
+    let (hi, lo) = (f32::from_bits(hi), f32::from_bits(lo));
+    let product = Pair::product(hi, expm1.hi);
+    let sum = Pair::ordered_sum(hi, product.hi);
+    let sum_lo = product.lo + (lo + (lo * expm1.hi + hi * expm1_lo));
+    let y = scaled.mul(Pair::ordered_sum(sum.hi, sum.lo + sum_lo));
+    // In two steps: n div 64 goes down to -188, and y up to 2^93.
+    let exponent = n >> 6;
     let (p, q) = (power_of_two(exponent >> 1), power_of_two(exponent - (exponent >> 1)));
     Pair::new(y.hi * p * q, y.lo * p * q)
 }
@@ -122,19 +125,31 @@ fn power_of_two(n: i32) -> f32 {
 const ROUND: f32 = 12_582_912.0; // 1.5 * 2^23
 
 // python3 xent-core/tools/pair_tables.py
-const THIRTY_TWO_BY_LN_2: f32 = f32::from_bits(0x4238_aa3b); // 46.166241
-/// ln 2 / 32 as 11 bits, the next 11 bits, and the f32 nearest to the rest.
-const LN_2_BY_32: [f32; 3] =
-    [f32::from_bits(0x3cb1_6000), f32::from_bits(0x3710_a000), f32::from_bits(0x31fd_f474)];
-/// The bits of 2^(j/32): the f32 nearest to it, and the f32 nearest to the rest.
+const SIXTY_FOUR_BY_LN_2: f32 = f32::from_bits(0x42b8_aa3b); // 92.33248
+/// ln 2 / 64 as 10 bits, the next 10, the next 10, and the f32 nearest to the rest.
+const LN_2_BY_64: [f32; 4] = [
+    f32::from_bits(0x3c31_4000),
+    f32::from_bits(0x3748_4000),
+    f32::from_bits(0x31fe_c000),
+    f32::from_bits(0x2ce8_e7bd),
+];
+/// The bits of 2^(j/64): the f32 nearest to it, and the f32 nearest to the rest.
 #[rustfmt::skip]
-const EXP2_BY_32: [[u32; 2]; 32] = [
-    [0x3f80_0000, 0x0000_0000], [0x3f82_cd87, 0xb34e_a7a9], [0x3f85_aac3, 0x334f_9891], [0x3f88_980f, 0xb37e_da4b],
-    [0x3f8b_95c2, 0xb260_aba1], [0x3f8e_a43a, 0xb369_7465], [0x3f91_c3d3, 0x3367_5624], [0x3f94_f4f0, 0xb32e_0212],
-    [0x3f98_37f0, 0x3323_1b71], [0x3f9b_8d3a, 0xb30c_5563], [0x3f9e_f532, 0x3341_2342], [0x3fa2_7043, 0x30c3_125a],
-    [0x3fa5_fed7, 0xb32c_9d5e], [0x3fa9_a15b, 0xb316_2b08], [0x3fad_583f, 0xb22d_eaf6], [0x3fb1_23f6, 0xb37c_5aa8],
-    [0x3fb5_04f3, 0x32cf_e77a], [0x3fb8_fbaf, 0x330e_c5f7], [0x3fbd_08a4, 0xb341_4fe8], [0x3fc1_2c4d, 0xb2d6_663e],
-    [0x3fc5_672a, 0x320a_a837], [0x3fc9_b9be, 0xb373_23a2], [0x3fce_248c, 0x3228_fc24], [0x3fd2_a81e, 0xb35c_1daa],
-    [0x3fd7_44fd, 0xb2d4_a58a], [0x3fdb_fbb8, 0xb350_4a1c], [0x3fe0_ccdf, 0xb21e_ab59], [0x3fe5_b907, 0xb244_1be6],
-    [0x3fea_c0c7, 0xb241_16de], [0x3fef_e4ba, 0xb348_464a], [0x3ff5_257d, 0x3229_2436], [0x3ffa_83b3, 0xb292_3758],
+const EXP2_BY_64: [[u32; 2]; 64] = [
+    [0x3f80_0000, 0x0000_0000], [0x3f81_64d2, 0xb1c4_3fd0], [0x3f82_cd87, 0xb34e_a7a9], [0x3f84_3a29, 0xb2f1_4c87],
+    [0x3f85_aac3, 0x334f_9891], [0x3f87_1f62, 0xb352_c2e6], [0x3f88_980f, 0xb37e_da4b], [0x3f8a_14d5, 0x336a_92de],
+    [0x3f8b_95c2, 0xb260_aba1], [0x3f8d_1adf, 0x3336_fcb7], [0x3f8e_a43a, 0xb369_7465], [0x3f90_31dc, 0x3306_28cd],
+    [0x3f91_c3d3, 0x3367_5624], [0x3f93_5a2b, 0x32bc_4f9c], [0x3f94_f4f0, 0xb32e_0212], [0x3f96_942d, 0x32dc_8061],
+    [0x3f98_37f0, 0x3323_1b71], [0x3f99_e046, 0xb359_be90], [0x3f9b_8d3a, 0xb30c_5563], [0x3f9d_3eda, 0xb331_a601],
+    [0x3f9e_f532, 0x3341_2342], [0x3fa0_b051, 0x31fb_9715], [0x3fa2_7043, 0x30c3_125a], [0x3fa4_3516, 0xb323_ec33],
+    [0x3fa5_fed7, 0xb32c_9d5e], [0x3fa7_cd94, 0xb316_2d36], [0x3fa9_a15b, 0xb316_2b08], [0x3fab_7a3a, 0xb314_ad82],
+    [0x3fad_583f, 0xb22d_eaf6], [0x3faf_3b79, 0xb325_2deb], [0x3fb1_23f6, 0xb37c_5aa8], [0x3fb3_11c4, 0x3215_4889],
+    [0x3fb5_04f3, 0x32cf_e77a], [0x3fb6_fd92, 0xb266_b974], [0x3fb8_fbaf, 0x330e_c5f7], [0x3fba_ff5b, 0xb31b_d983],
+    [0x3fbd_08a4, 0xb341_4fe8], [0x3fbf_179a, 0xb313_0b1a], [0x3fc1_2c4d, 0xb2d6_663e], [0x3fc3_46cd, 0xb297_6da2],
+    [0x3fc5_672a, 0x320a_a837], [0x3fc7_8d75, 0xb2dd_5119], [0x3fc9_b9be, 0xb373_23a2], [0x3fcb_ec15, 0xb006_c6c2],
+    [0x3fce_248c, 0x3228_fc24], [0x3fd0_6334, 0xb294_4353], [0x3fd2_a81e, 0xb35c_1daa], [0x3fd4_f35b, 0xb328_6024],
+    [0x3fd7_44fd, 0xb2d4_a58a], [0x3fd9_9d16, 0xb2f6_1d41], [0x3fdb_fbb8, 0xb350_4a1c], [0x3fde_60f5, 0xb37b_43e3],
+    [0x3fe0_ccdf, 0xb21e_ab59], [0x3fe3_3f89, 0x3365_7d15], [0x3fe5_b907, 0xb244_1be6], [0x3fe8_396a, 0x3320_7898],
+    [0x3fea_c0c7, 0xb241_16de], [0x3fed_4f30, 0x3276_cca1], [0x3fef_e4ba, 0xb348_464a], [0x3ff2_8177, 0x32f1_67ff],
+    [0x3ff5_257d, 0x3229_2436], [0x3ff7_d0df, 0x3366_15a2], [0x3ffa_83b3, 0xb292_3758], [0x3ffd_3e0c, 0x31cf_486c],
 ];

@@ -1,0 +1,31 @@
+//! The elementary functions themselves, for the tests over all their inputs.
+
+use super::map::{Map, map_in_place};
+use crate::math::exp::exp_scaled;
+use crate::math::ln::ln;
+use crate::math::ln_1p::ln_1p;
+use crate::simd::Simd;
+
+macro_rules! elementary {
+    ($($name:ident $map:ident $function:path;)*) => {$(
+        struct $map;
+
+        impl<S: Simd> Map<S> for $map {
+            #[inline(always)]
+            fn of(&self, s: S, x: S::F32, _: S::F32) -> S::F32 {
+                $function(s, x)
+            }
+        }
+
+        #[inline(always)]
+        pub(crate) fn $name<S: Simd>(s: S, x: &mut [f32]) {
+            map_in_place(s, x, &$map);
+        }
+    )*};
+}
+
+elementary! {
+    exp_in_place Exp exp_scaled;
+    ln_in_place Ln ln;
+    ln_1p_in_place Ln1p ln_1p;
+}

@@ -1,0 +1,225 @@
+//! The elementary functions over all their inputs, on every backend; the double-float exponential on
+//! random ones.
+
+use std::ops::RangeInclusive;
+use std::sync::Mutex;
+use std::vec::Vec;
+use std::{print, println};
+
+use super::exp::{LOWEST, SCALE, UNSCALE};
+use super::pair::{Pair, times_exp};
+use crate::{Backend, accuracy};
+
+/// The distance of `got` from `want` in the last place of `want`; 0 where both are the same infinity
+/// or NaN, infinite where only one is.
+fn error_ulp(got: f32, want: f64) -> f64 {
+    let got = f64::from(got);
+    if want.is_nan() || want.abs() > f64::from(f32::MAX) * (1.0 + 2_f64.powi(-25)) {
+        let same = if want.is_nan() { got.is_nan() } else { got == want.signum() * f64::INFINITY };
+        return if same { 0.0 } else { f64::INFINITY };
+    }
+    let exponent = if want == 0.0 { -126 } else { want.abs().log2().floor().max(-126.0) as i32 };
+    let error = (got - want).abs() / 2_f64.powi(exponent - 23);
+    if error.is_nan() { f64::INFINITY } else { error }
+}
+
+#[derive(Clone, Copy)]
+struct Worst {
+    error: f64,
+    input: f32,
+    got: f32,
+    want: f64,
+}
+
+/// One function: how to compute it in place on a backend, what it should give, and its bound in ULP.
+struct Function {
+    name: &'static str,
+    compute: fn(Backend, &mut [f32]),
+    reference: fn(f64) -> f64,
+    bound: f64,
+}
+
+const EXP: Function = Function {
+    name: "exp",
+    compute: |backend, x| {
+        backend.exp_in_place(x);
+        for x in x {
+            *x *= UNSCALE;
+        }
+    },
+    reference: libm::exp,
+    bound: accuracy::EXP,
+};
+/// Before the scale is taken away the result is normal, and a relative error shows.
+const EXP_SCALED: Function = Function {
+    name: "exp_scaled",
+    compute: Backend::exp_in_place,
+    reference: |x| if x < f64::from(LOWEST) { 0.0 } else { libm::exp(x) * 2_f64.powi(64) },
+    bound: accuracy::EXP,
+};
+const LN: Function = Function {
+    name: "ln",
+    compute: Backend::ln_in_place,
+    reference: libm::log,
+    bound: accuracy::LN,
+};
+const LN_1P: Function = Function {
+    name: "ln_1p",
+    compute: Backend::ln_1p_in_place,
+    reference: libm::log1p,
+    bound: accuracy::LN_1P,
+};
+
+const NOT_POSITIVE: [RangeInclusive<u32>; 2] = [0..=0, 0x8000_0000..=0xffff_ffff];
+const EVERYTHING: [RangeInclusive<u32>; 2] = [0..=0x7fff_ffff, 0x8000_0000..=0xffff_ffff];
+
+/// Compares a function on every backend with its reference, at every `step`-th bit pattern of
+/// `inputs`; the reference is computed once for all backends. Prints the worst of each.
+fn check(function: &Function, inputs: &[RangeInclusive<u32>], step: usize) {
+    const BATCH: usize = 1 << 16;
+    let backends: Vec<Backend> = Backend::all().collect();
+    let none = Worst { error: -1.0, input: 0.0, got: 0.0, want: 0.0 };
+    let worst = Mutex::new(std::vec![none; backends.len()]);
+    let batches: Vec<(u32, u32)> = inputs
+        .iter()
+        .flat_map(|range| {
+            let starts = (*range.start()..=*range.end()).step_by(BATCH * step);
+            starts.map(|start| (start, *range.end()))
+        })
+        .collect();
+    let next = std::sync::atomic::AtomicUsize::new(0);
+    let n_threads = std::thread::available_parallelism().map_or(1, usize::from);
+    std::thread::scope(|scope| {
+        for _ in 0..n_threads {
+            scope.spawn(|| {
+                let mut mine = std::vec![none; backends.len()];
+                loop {
+                    let i = next.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                    let Some(&(start, end)) = batches.get(i) else { break };
+                    let x: Vec<f32> =
+                        (start..=end).step_by(step).take(BATCH).map(f32::from_bits).collect();
+                    let want: Vec<f64> =
+                        x.iter().map(|&x| (function.reference)(f64::from(x))).collect();
+                    for (&backend, worst) in backends.iter().zip(&mut mine) {
+                        let mut got = x.clone();
+                        (function.compute)(backend, &mut got);
+                        for ((&input, &got), &want) in x.iter().zip(&got).zip(&want) {
+                            let error = error_ulp(got, want);
+                            if error > worst.error {
+                                *worst = Worst { error, input, got, want };
+                            }
+                        }
+                    }
+                }
+                let mut worst = worst.lock().unwrap();
+                for (worst, mine) in worst.iter_mut().zip(mine) {
+                    if mine.error > worst.error {
+                        *worst = mine;
+                    }
+                }
+            });
+        }
+    });
+    for (backend, worst) in backends.iter().zip(worst.into_inner().unwrap()) {
+        let Worst { error, input, got, want } = worst;
+        print!("{:10} {:8} at most {error:.4} ULP", function.name, backend.name());
+        println!(" at {input:e} (0x{:08x}): {got:e}, exactly {want:e}", input.to_bits());
+        assert!(error >= 0.0, "{}: nothing was compared", function.name);
+        assert!(
+            error <= function.bound,
+            "{} on {}: {error} ULP at {input:e} (0x{:08x}): {got:e}, not {want:e}",
+            function.name,
+            backend.name(),
+            input.to_bits(),
+        );
+    }
+}
+
+/// A prime, so that every low bit pattern comes up.
+const SAMPLE: usize = 4093;
+
+#[test]
+fn exp_is_within_its_bound_at_sampled_inputs() {
+    check(&EXP, &NOT_POSITIVE, SAMPLE);
+    check(&EXP_SCALED, &NOT_POSITIVE, SAMPLE);
+}
+
+#[test]
+fn ln_is_within_its_bound_at_sampled_inputs() {
+    check(&LN, &EVERYTHING, SAMPLE);
+}
+
+#[test]
+fn ln_1p_is_within_its_bound_at_sampled_inputs() {
+    check(&LN_1P, &EVERYTHING, SAMPLE);
+}
+
+#[test]
+#[ignore = "2^31 inputs: run in release"]
+fn exp_is_within_its_bound_at_all_inputs() {
+    check(&EXP, &NOT_POSITIVE, 1);
+    check(&EXP_SCALED, &NOT_POSITIVE, 1);
+}
+
+#[test]
+#[ignore = "2^32 inputs: run in release"]
+fn ln_is_within_its_bound_at_all_inputs() {
+    check(&LN, &EVERYTHING, 1);
+}
+
+#[test]
+#[ignore = "2^32 inputs: run in release"]
+fn ln_1p_is_within_its_bound_at_all_inputs() {
+    check(&LN_1P, &EVERYTHING, 1);
+}
+
+#[test]
+fn elementary_functions_have_the_same_bits_within_a_class() {
+    for function in [EXP_SCALED, LN, LN_1P] {
+        for fused in [false, true] {
+            let class: Vec<Backend> =
+                Backend::all().filter(|b| b.fuses_multiply_add() == fused).collect();
+            let x: Vec<f32> = (0..=u32::MAX).step_by(SAMPLE).map(f32::from_bits).collect();
+            let results = class.iter().map(|&backend| {
+                let mut y = x.clone();
+                (function.compute)(backend, &mut y);
+                (backend, y)
+            });
+            let results: Vec<_> = results.collect();
+            for pair in results.windows(2) {
+                let ((a_name, a), (b_name, b)) = (&pair[0], &pair[1]);
+                for ((&x, &a), &b) in x.iter().zip(a).zip(b) {
+                    // exp has no promise above 0.
+                    let promised = function.name != "exp_scaled" || x <= 0.0 || x.is_nan();
+                    assert!(
+                        !promised || a.to_bits() == b.to_bits() || (a.is_nan() && b.is_nan()),
+                        "{} at {x:e}: {a:e} on {a_name:?}, {b:e} on {b_name:?}",
+                        function.name,
+                    );
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn times_exp_carries_45_bits() {
+    let mut worst = (0.0, 0.0, 0.0);
+    let mut seed = 1_u64;
+    for i in 0..400_000 {
+        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        let unit = (seed >> 40) as f32 / 16_777_216.0;
+        let a = unit * [0.01, 1.0, 30.0, 60.0][i % 4];
+        let b = (seed as u32 >> 8) as f32 / 16_777_216.0 * [0.0, 1e-6, 0.3, 40.0][(i / 4) % 4];
+        let x = Pair::sum(-a, -b);
+        let got = times_exp(Pair::new(SCALE, SCALE * 1e-9), x);
+        let got = (f64::from(got.hi) + f64::from(got.lo)) / f64::from(SCALE);
+        let want = (1.0 + f64::from(1e-9_f32)) * libm::exp(f64::from(x.hi) + f64::from(x.lo));
+        let error = (got / want - 1.0).abs();
+        if error > worst.0 {
+            worst = (error, x.hi, x.lo);
+        }
+    }
+    println!("times_exp: relative error 2^{:.2} at {:e} + {:e}", worst.0.log2(), worst.1, worst.2);
+    assert!(worst.0 < 2_f64.powi(-45), "{worst:?}");
+}

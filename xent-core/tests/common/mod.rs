@@ -1,0 +1,190 @@
+//! What the suites share: lengths at every edge of the summation tree, rows that have broken other
+//! libraries, and a ledger that compares, remembers the worst, and prints it.
+#![allow(dead_code, reason = "each suite uses a part")]
+
+use xent_core::{Backend, accuracy};
+
+/// Lengths around every lane, group, block and chunk edge.
+pub(crate) fn lengths() -> Vec<usize> {
+    let mut lengths: Vec<usize> = (1..=70).collect();
+    for edge in [96, 128, 160, 192, 256, 512, 1024, 1056, 1152, 2048, 4096, 65_536, 66_560, 131_072]
+    {
+        lengths.extend([edge - 1, edge, edge + 1]);
+    }
+    lengths.sort_unstable();
+    lengths.dedup();
+    lengths
+}
+
+/// As [`lengths`], without those beyond a few blocks.
+pub(crate) fn short_lengths() -> Vec<usize> {
+    lengths().into_iter().filter(|&n| n <= 4097).collect()
+}
+
+/// Numbers from a seed, the same on every machine.
+pub(crate) struct Random(u64);
+
+impl Random {
+    pub(crate) fn new(seed: u64) -> Self {
+        Random(seed.wrapping_mul(2).wrapping_add(1))
+    }
+
+    pub(crate) fn bits(&mut self) -> u32 {
+        self.0 =
+            self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        let x = (self.0 ^ (self.0 >> 29)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        (x >> 32) as u32
+    }
+
+    /// In [0, 1).
+    pub(crate) fn unit(&mut self) -> f32 {
+        (self.bits() >> 8) as f32 / 16_777_216.0
+    }
+
+    pub(crate) fn below(&mut self, n: usize) -> usize {
+        self.bits() as usize % n
+    }
+}
+
+/// Rows of finite logits, each with its name.
+pub(crate) fn hard_rows(n: usize) -> Vec<(String, Vec<f32>)> {
+    let mut random = Random::new(n as u64);
+    let mut uniform =
+        |scale: f32| (0..n).map(|_| (random.unit() - 0.5) * scale).collect::<Vec<f32>>();
+    let one_above = |rest: f32| {
+        let mut x = vec![rest; n];
+        x[n / 2] = 0.0;
+        x
+    };
+    let mut rows = vec![
+        ("uniform in 2".to_string(), uniform(2.0)),
+        ("uniform in 20".to_string(), uniform(20.0)),
+        ("uniform in 200".to_string(), uniform(200.0)),
+        ("all equal".to_string(), vec![1.5; n]),
+        ("all but one equal, 1 below".to_string(), one_above(-1.0)),
+        ("all but one equal, 8.3 below".to_string(), one_above(-8.3)),
+        ("all but one equal, 17 below".to_string(), one_above(-17.0)),
+        ("all but one equal, 40 below".to_string(), one_above(-40.0)),
+        ("all but one subnormal, 103.5 below".to_string(), one_above(-103.5)),
+        ("rising".to_string(), (0..n).map(|i| i as f32 * 1e-3).collect()),
+        ("rising fast".to_string(), (0..n).map(|i| i as f32 * 0.37).collect()),
+        ("falling".to_string(), (0..n).map(|i| i as f32 * -1e-3).collect()),
+        ("masked but two".to_string(), {
+            let mut x = vec![f32::NEG_INFINITY; n];
+            x[n - 1] = 3.0;
+            x[n / 3] = 1.0;
+            x
+        }),
+        ("the largest f32".to_string(), {
+            let mut x = vec![f32::MIN; n];
+            x[0] = f32::MAX;
+            x[n - 1] = f32::MAX;
+            x
+        }),
+        ("subnormal logits".to_string(), (0..n).map(|i| f32::from_bits(i as u32)).collect()),
+    ];
+    let offset = |by: f32| uniform(12.0).iter().map(|x| x + by).collect::<Vec<f32>>();
+    let mut offset = offset;
+    rows.push(("offset 1e4".to_string(), offset(1e4)));
+    rows.push(("offset -1e30".to_string(), offset(-1e30)));
+    rows
+}
+
+/// Compares results with the reference and keeps the worst, as a share of what is allowed.
+pub(crate) struct Ledger {
+    what: &'static str,
+    worst: f64,
+    worst_case: String,
+    n: usize,
+    quiet: bool,
+}
+
+impl Ledger {
+    pub(crate) fn new(what: &'static str) -> Self {
+        Ledger { what, worst: 0.0, worst_case: String::new(), n: 0, quiet: false }
+    }
+
+    /// For one case of a property: prints nothing.
+    pub(crate) fn of_one_case(what: &'static str) -> Self {
+        Ledger { what, worst: 0.0, worst_case: String::new(), n: 0, quiet: true }
+    }
+
+    /// `got` is within `ulp` units of `scale` of `want`, or the same special value.
+    pub(crate) fn check(
+        &mut self,
+        backend: Backend,
+        got: f32,
+        want: f64,
+        ulp: f64,
+        scale: f64,
+        case: &dyn Fn() -> String,
+    ) {
+        self.n += 1;
+        let what = self.what;
+        let got_f64 = f64::from(got);
+        if want.is_nan() {
+            let canonical = got.to_bits() == f32::NAN.to_bits();
+            assert!(canonical, "{what} on {backend:?}: {got:e} for NaN, {}", case());
+            return;
+        }
+        // What rounds to an infinity is one; at the border either neighbour will do.
+        let overflow = f64::from(f32::MAX) * (1.0 + 2_f64.powi(-25));
+        if want.abs() >= overflow {
+            assert!(
+                got_f64 == want.signum() * f64::INFINITY,
+                "{what} on {backend:?}: {got:e} for {want:e}, {}",
+                case()
+            );
+            return;
+        }
+        let allowed = ulp * accuracy::ULP * scale.abs() + 2_f64.powi(-149);
+        let error = (got_f64 - want).abs();
+        let share = error / allowed;
+        if share > self.worst {
+            self.worst = share;
+            self.worst_case = format!("{backend:?}, {}: {got:e}, exactly {want:e}", case());
+        }
+        assert!(
+            error <= allowed,
+            "{what} on {backend:?}: got {got:e} (0x{:08x}), exactly {want:e}, off by {:.3} ULP of \
+             {scale:e} where {ulp:.3} are allowed; {}",
+            got.to_bits(),
+            error / (accuracy::ULP * scale.abs()),
+            case(),
+        );
+    }
+}
+
+impl Drop for Ledger {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            assert!(self.n > 0, "{}: nothing was compared", self.what);
+            if self.quiet {
+                return;
+            }
+            let Ledger { what, worst, worst_case, n, .. } = self;
+            println!(
+                "{what}: {n} compared, at most {worst:.3} of what is allowed, at {worst_case}"
+            );
+        }
+    }
+}
+
+/// The bits of both agree, or both are NaN.
+pub(crate) fn assert_same_bits(a: &[f32], b: &[f32], what: &dyn Fn() -> String) {
+    assert_eq!(a.len(), b.len(), "{}", what());
+    for (i, (x, y)) in a.iter().zip(b).enumerate() {
+        assert!(
+            x.to_bits() == y.to_bits(),
+            "{}: element {i} is {x:e} (0x{:08x}) and {y:e} (0x{:08x})",
+            what(),
+            x.to_bits(),
+            y.to_bits(),
+        );
+    }
+}
+
+/// The backends of one class, for both classes.
+pub(crate) fn classes() -> [Vec<Backend>; 2] {
+    [false, true].map(|fused| Backend::all().filter(|b| b.fuses_multiply_add() == fused).collect())
+}
