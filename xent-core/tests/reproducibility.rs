@@ -1,0 +1,251 @@
+//! The same bits: across the backends of a class, alignments, layouts, neighbours, buffers and chunks.
+
+mod common;
+
+use common::{Random, assert_same_bits, classes, hard_rows, lengths, short_lengths};
+use xent_core::{
+    Backend, BinaryCrossEntropy, ClippedBinaryCrossEntropy, ClippedCrossEntropy, CrossEntropy,
+    LogSumExp, LossTotal, Rows,
+};
+
+/// Everything that can be computed from one row, as one list of f32.
+fn everything(backend: Backend, x: &[f32]) -> Vec<f32> {
+    let n = x.len();
+    let mut random = Random::new(n as u64);
+    let y: Vec<f32> =
+        (0..n).map(|_| if random.below(3) == 0 { 0.0 } else { random.unit() }).collect();
+    let p: Vec<f32> = x.iter().map(|x| 1.0 / (1.0 + x.abs())).collect();
+    let (mut a, mut b) = (vec![0.0; n], vec![0.0; n]);
+    backend.softmax(x, &mut a).unwrap();
+    backend.log_softmax(x, &mut b).unwrap();
+    let mut all = vec![backend.log_sum_exp(x)];
+    all.extend(a.iter().chain(&b));
+    BinaryCrossEntropy::new().backend(backend).row(x, &y, &mut a).unwrap();
+    ClippedBinaryCrossEntropy::new().backend(backend).row(&p, &y, &mut b).unwrap();
+    all.extend(a.iter().chain(&b));
+    for label in [0, n / 2, n - 1] {
+        all.push(CrossEntropy::new().backend(backend).row(x, label).unwrap());
+        all.push(ClippedCrossEntropy::new().backend(backend).row(&p, label).unwrap());
+        all.push(
+            ClippedCrossEntropy::new().normalize(true).backend(backend).row(&p, label).unwrap(),
+        );
+    }
+    all.push(CrossEntropy::new().backend(backend).row(x, &y[..]).unwrap());
+    all.push(ClippedCrossEntropy::new().backend(backend).row(&p, &y[..]).unwrap());
+    let normalized = ClippedCrossEntropy::new().normalize(true).clip(0.0, 1.0);
+    all.push(normalized.backend(backend).row(&p, &y[..]).unwrap());
+    all
+}
+
+#[test]
+fn backends_of_a_class_give_the_same_bits() {
+    let mut n_pairs = 0;
+    for n in lengths() {
+        for (name, x) in hard_rows(n) {
+            for class in classes() {
+                for pair in class.windows(2) {
+                    let (a, b) = (everything(pair[0], &x), everything(pair[1], &x));
+                    assert_same_bits(&a, &b, &|| format!("{n} logits, {name}, {pair:?}"));
+                    n_pairs += 1;
+                }
+            }
+        }
+    }
+    println!(
+        "{n_pairs} pairs of results compared, backends {:?}",
+        Backend::all().collect::<Vec<_>>()
+    );
+}
+
+#[test]
+fn alignment_changes_no_bit() {
+    for n in [10, 64, 130, 1030] {
+        let (_, x) = hard_rows(n).swap_remove(1);
+        for backend in Backend::all() {
+            let want = everything(backend, &x);
+            let mut padded = vec![f32::NAN; n + 32];
+            for shift in 0..16 {
+                padded.fill(f32::NAN);
+                padded[shift..shift + n].copy_from_slice(&x);
+                let got = everything(backend, &padded[shift..shift + n]);
+                assert_same_bits(&got, &want, &|| format!("{backend:?}, {n}, shifted by {shift}"));
+            }
+        }
+    }
+}
+
+/// The same rows in several layouts; what is between them is NaN.
+fn layouts(x: &[f32], n_rows: usize, classes: usize) -> Vec<(&'static str, Vec<f32>, [usize; 2])> {
+    let mut layouts = Vec::new();
+    for (name, row_stride, class_stride) in [
+        ("rows apart", classes + 3, 1),
+        ("classes apart", classes * 2 + 1, 2),
+        ("columns", 1, n_rows),
+        ("columns apart", 2, 2 * n_rows + 1),
+    ] {
+        let end = (n_rows - 1) * row_stride + (classes - 1) * class_stride + 1;
+        let mut data = vec![f32::NAN; end];
+        for row in 0..n_rows {
+            for class in 0..classes {
+                data[row * row_stride + class * class_stride] = x[row * classes + class];
+            }
+        }
+        layouts.push((name, data, [row_stride, class_stride]));
+    }
+    layouts
+}
+
+#[test]
+fn layout_and_neighbours_change_no_bit() {
+    for (n_rows, classes) in
+        [(1, 1), (3, 10), (40, 33), (5, 1024), (2, 1025), (3, 2500), (2, 66_000)]
+    {
+        let mut random = Random::new(classes as u64);
+        let x: Vec<f32> = (0..n_rows * classes).map(|_| random.unit() * 30.0 - 15.0).collect();
+        let y: Vec<f32> = (0..n_rows * classes).map(|_| random.unit()).collect();
+        let labels: Vec<usize> = (0..n_rows).map(|_| random.below(classes)).collect();
+        let y_rows = Rows::new(&y, n_rows, classes).unwrap();
+        for backend in Backend::all() {
+            let loss = CrossEntropy::new().backend(backend);
+            let clipped = ClippedCrossEntropy::new().backend(backend).clip(0.0, 1.0);
+            let binary = BinaryCrossEntropy::new().backend(backend);
+            let compute = |rows: Rows<'_>| {
+                let mut all = Vec::<f32>::new();
+                let mut out = vec![0.0; n_rows];
+                loss.rows(rows, &labels[..], &mut out).unwrap();
+                all.extend(&out);
+                loss.rows(rows, y_rows, &mut out).unwrap();
+                all.extend(&out);
+                for clipped in [clipped, clipped.normalize(true)] {
+                    clipped.rows(rows, &labels[..], &mut out).unwrap();
+                    all.extend(&out);
+                    clipped.rows(rows, y_rows, &mut out).unwrap();
+                    all.extend(&out);
+                }
+                backend.log_sum_exp_rows(rows, &mut out).unwrap();
+                all.extend(&out);
+                let mut out = vec![0.0; n_rows * classes];
+                backend.softmax_rows(rows, &mut out).unwrap();
+                all.extend(&out);
+                backend.log_softmax_rows(rows, &mut out).unwrap();
+                all.extend(&out);
+                binary.rows(rows, y_rows, &mut out).unwrap();
+                all.extend(&out);
+                all
+            };
+            let want = compute(Rows::new(&x, n_rows, classes).unwrap());
+            // Row by row, without neighbours.
+            for row in 0..n_rows {
+                let x = &x[row * classes..][..classes];
+                let alone = loss.row(x, labels[row]).unwrap();
+                assert_eq!(alone.to_bits(), want[row].to_bits(), "{backend:?}, row {row} alone");
+                let y = &y[row * classes..][..classes];
+                let alone = loss.row(x, y).unwrap();
+                assert_eq!(
+                    alone.to_bits(),
+                    want[n_rows + row].to_bits(),
+                    "{backend:?}, row {row} alone"
+                );
+            }
+            for (name, data, [row_stride, class_stride]) in layouts(&x, n_rows, classes) {
+                let rows = Rows::strided(&data, n_rows, classes, row_stride, class_stride).unwrap();
+                let what = || format!("{backend:?}, {n_rows} x {classes}, {name}");
+                assert_same_bits(&compute(rows), &want, &what);
+            }
+        }
+    }
+}
+
+#[test]
+fn channels_first_is_a_layout_like_any_other() {
+    let (outer, classes, inner) = (3, 7, 10);
+    let mut random = Random::new(3);
+    let x: Vec<f32> = (0..outer * classes * inner).map(|_| random.unit() * 9.0).collect();
+    let rows = Rows::channels_first(&x, outer, classes, inner).unwrap();
+    let mut gathered = Vec::new();
+    for image in 0..outer {
+        for position in 0..inner {
+            for class in 0..classes {
+                gathered.push(x[(image * classes + class) * inner + position]);
+            }
+        }
+    }
+    let labels: Vec<u8> = (0..outer * inner).map(|i| (i % classes) as u8).collect();
+    let want = Rows::new(&gathered, outer * inner, classes).unwrap();
+    for backend in Backend::all() {
+        let (mut a, mut b) = (vec![0.0; outer * inner], vec![0.0; outer * inner]);
+        let loss = CrossEntropy::new().backend(backend);
+        loss.rows(rows, &labels[..], &mut a).unwrap();
+        loss.rows(want, &labels[..], &mut b).unwrap();
+        assert_same_bits(&a, &b, &|| format!("{backend:?}"));
+        // A part of the rows begins inside an image.
+        loss.rows(rows.range(4..25), &labels[4..25], &mut a[4..25]).unwrap();
+        assert_same_bits(&a, &b, &|| format!("{backend:?}, rows 4 to 25"));
+    }
+}
+
+#[test]
+fn in_place_gives_the_bits_of_a_buffer() {
+    for n in short_lengths() {
+        for (name, x) in hard_rows(n).into_iter().step_by(3) {
+            for backend in Backend::all() {
+                let (mut buffer, mut in_place) = (vec![0.0; n], x.clone());
+                backend.softmax(&x, &mut buffer).unwrap();
+                backend.softmax_in_place(&mut in_place);
+                assert_same_bits(&in_place, &buffer, &|| {
+                    format!("softmax, {backend:?}, {n}, {name}")
+                });
+                in_place.copy_from_slice(&x);
+                backend.log_softmax(&x, &mut buffer).unwrap();
+                backend.log_softmax_in_place(&mut in_place);
+                assert_same_bits(&in_place, &buffer, &|| {
+                    format!("log_softmax, {backend:?}, {n}, {name}")
+                });
+            }
+        }
+    }
+}
+
+#[test]
+fn chunks_merged_in_order_give_the_bits_of_the_whole() {
+    for n in [1, 65_535, 65_536, 65_537, 200_000, 4 * 65_536, 5 * 65_536 + 1000] {
+        for (name, x) in hard_rows(n).into_iter().step_by(2) {
+            for backend in Backend::all() {
+                let states = x.chunks(LogSumExp::CHUNK).map(|x| backend.log_sum_exp_state(x));
+                let state = states.fold(LogSumExp::EMPTY, LogSumExp::merge);
+                let got =
+                    [backend.log_sum_exp_value(state), backend.log_sum_exp_loss(state, x[n - 1])];
+                let loss = CrossEntropy::new().backend(backend);
+                let want = [backend.log_sum_exp(&x), loss.row(&x, n - 1).unwrap()];
+                assert_same_bits(&got, &want, &|| format!("{backend:?}, {n}, {name}"));
+            }
+        }
+    }
+}
+
+#[test]
+fn totals_of_chunks_merged_in_order_give_the_bits_of_the_whole() {
+    let classes = 7;
+    for n_rows in [0, 1, 31, 32, 33, 1023, 1024, 1025, 5000] {
+        let mut random = Random::new(n_rows as u64);
+        let x: Vec<f32> = (0..n_rows * classes).map(|_| random.unit() * 8.0).collect();
+        let labels: Vec<i32> = (0..n_rows).map(|_| random.below(classes) as i32).collect();
+        let rows = Rows::new(&x, n_rows, classes).unwrap();
+        for backend in Backend::all() {
+            let loss = CrossEntropy::new().backend(backend);
+            let mut total = LossTotal::EMPTY;
+            for (chunk, labels) in labels.chunks(LossTotal::CHUNK_ROWS).enumerate() {
+                let start = chunk * LossTotal::CHUNK_ROWS;
+                let rows = rows.range(start..start + labels.len());
+                total = total.merge(loss.total(rows, labels).unwrap());
+            }
+            let whole = loss.total(rows, &labels[..]).unwrap();
+            assert_eq!(total.sum().to_bits(), whole.sum().to_bits(), "{n_rows}");
+            assert_eq!((total.weight(), total.count()), (n_rows as f64, n_rows as u64));
+            let mut losses = vec![0.0; n_rows];
+            loss.rows(rows, &labels[..], &mut losses).unwrap();
+            let sum: f64 = losses.iter().map(|&loss| f64::from(loss)).sum();
+            assert!((whole.sum() - sum).abs() <= 1e-12 * sum, "{n_rows}");
+        }
+    }
+}

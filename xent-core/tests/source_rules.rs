@@ -1,0 +1,139 @@
+//! Rules that the compiler does not hold, read from the sources.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+fn rust_files(folder: &Path) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            files.extend(rust_files(&path));
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            files.push(path);
+        }
+    }
+    files
+}
+
+fn src() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("src")
+}
+
+fn in_room(file: &Path, rooms: &[&str]) -> bool {
+    let path = file.strip_prefix(src()).unwrap();
+    rooms.iter().any(|room| path.starts_with(room))
+}
+
+#[test]
+fn every_function_over_simd_is_always_inlined() {
+    // One forgotten attribute costs a factor of 40 to 60: the function is then compiled without the
+    // target features of its caller.
+    let mut n_functions = 0;
+    for file in rust_files(&src()) {
+        let text = fs::read_to_string(&file).unwrap();
+        let lines: Vec<&str> = text.lines().collect();
+        let simd_impl = in_room(&file, &["isa"]);
+        for (i, line) in lines.iter().enumerate() {
+            let code = line.trim_start();
+            let is_function =
+                code.starts_with("fn ") || code.starts_with("pub") && code.contains(" fn ");
+            if !is_function {
+                continue;
+            }
+            let signature: String = lines[i..]
+                .iter()
+                .take_while(|l| !l.contains('{') && !l.ends_with(';'))
+                .copied()
+                .chain(lines[i..].iter().find(|l| l.contains('{') || l.ends_with(';')).copied())
+                .collect();
+            let is_declaration = signature.trim_end().ends_with(';');
+            let over_simd = signature.contains("S: Simd") || signature.contains("s: S");
+            let operation = simd_impl && signature.contains("(self");
+            let helper = simd_impl && signature.contains("fn first_lanes");
+            if is_declaration || !(over_simd || operation || helper) {
+                continue;
+            }
+            n_functions += 1;
+            let attributes =
+                lines[..i].iter().rev().take_while(|l| l.trim_start().starts_with('#'));
+            let inlined = attributes.into_iter().any(|l| l.contains("#[inline(always)]"));
+            assert!(inlined, "{}:{}: no #[inline(always)]: {code}", file.display(), i + 1);
+        }
+    }
+    assert!(n_functions > 120, "only {n_functions} functions over S: Simd were found");
+}
+
+#[test]
+fn kernels_and_math_are_plain_loops_without_closures_or_conditional_compilation() {
+    for room in ["kernel", "math"] {
+        for file in rust_files(&src().join(room)) {
+            if file.ends_with("tests.rs") {
+                continue;
+            }
+            let text = fs::read_to_string(&file).unwrap();
+            for (i, line) in text.lines().enumerate() {
+                let code = line.split("//").next().unwrap();
+                let closure =
+                    code.contains("|x|") || code.contains("|_|") || code.contains("move |");
+                assert!(!closure, "{}:{}: a closure: {line}", file.display(), i + 1);
+                assert!(!code.contains("cfg"), "{}:{}: a cfg: {line}", file.display(), i + 1);
+            }
+        }
+    }
+}
+
+#[test]
+fn unsafe_code_is_in_two_rooms_and_says_why() {
+    for file in rust_files(&src()) {
+        let text = fs::read_to_string(&file).unwrap();
+        let lines: Vec<&str> = text.lines().collect();
+        for (i, line) in lines.iter().enumerate() {
+            let code = line.split("//").next().unwrap();
+            if !code.contains("unsafe {") {
+                continue;
+            }
+            let place = format!("{}:{}", file.display(), i + 1);
+            assert!(in_room(&file, &["isa", "dispatch.rs"]), "{place}: unsafe in the wrong room");
+            let near = &lines[i.saturating_sub(3)..i];
+            assert!(near.iter().any(|l| l.contains("// SAFETY:")), "{place}: no SAFETY comment");
+        }
+    }
+}
+
+#[test]
+fn imports_flow_one_way() {
+    // lib -> loss -> dispatch -> kernel -> math -> simd <- isa
+    let forbidden = [
+        (
+            "kernel",
+            &["crate::loss", "crate::dispatch", "crate::backend", "crate::isa", "crate::Backend"][..],
+        ),
+        (
+            "math",
+            &["crate::kernel", "crate::loss", "crate::dispatch", "crate::isa", "crate::backend"][..],
+        ),
+        ("isa", &["crate::kernel", "crate::math", "crate::loss", "crate::dispatch"][..]),
+        ("simd.rs", &["crate::"][..]),
+        ("reference.rs", &["crate::"][..]),
+        ("accuracy.rs", &["crate::"][..]),
+        ("error.rs", &["crate::"][..]),
+    ];
+    for (room, imports) in forbidden {
+        let path = src().join(room);
+        let files = if path.is_dir() { rust_files(&path) } else { vec![path] };
+        for file in files {
+            if file.ends_with("tests.rs") {
+                continue;
+            }
+            for line in fs::read_to_string(&file).unwrap().lines() {
+                if !line.trim_start().starts_with("use ") {
+                    continue;
+                }
+                for import in imports {
+                    assert!(!line.contains(import), "{}: {line}", file.display());
+                }
+            }
+        }
+    }
+}
