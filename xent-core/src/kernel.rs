@@ -7,4 +7,5 @@ pub(crate) mod clipped;
 pub(crate) mod elementary;
 pub(crate) mod log_sum_exp;
 pub(crate) mod map;
+mod short_rows;
 pub(crate) mod tree;

@@ -32,6 +32,8 @@ pub(crate) trait Simd: Copy {
     fn row(self, x: Self::F32) -> Self::Row;
     /// The first `LANES` elements of `x`; where `x` is shorter, `fill`.
     fn load(self, x: &[f32], fill: f32) -> Self::F32;
+    /// Element `i * stride` of `x` in lane `i`; where `x` is shorter, 0.
+    fn load_strided(self, x: &[f32], stride: usize) -> Self::F32;
     /// Stores lanes to the first `LANES` elements of `out`, or to all of a shorter `out`.
     fn store(self, v: Self::F32, out: &mut [f32]);
     /// Lane 0.

@@ -102,8 +102,8 @@ fn labels_of_every_integer_type_are_the_same() {
             let mut out = [0.0];
             loss.rows(rows, &[2 as $int], &mut out).unwrap();
             assert_eq!(Ok(out[0]), want);
-            loss.rows(rows, &vec![2 as $int][..], &mut out).unwrap();
-            loss.rows(rows, Targets::labels(&vec![2 as $int]), &mut out).unwrap();
+            loss.rows(rows, &[2 as $int][..], &mut out).unwrap();
+            loss.rows(rows, Targets::labels(&[2 as $int]), &mut out).unwrap();
             assert_eq!(Ok(out[0]), want);
         )*};
     }

@@ -75,6 +75,20 @@ impl Simd for Avx2 {
         }
     }
     #[inline(always)]
+    fn load_strided(self, x: &[f32], stride: usize) -> __m256 {
+        if (LANES - 1).checked_mul(stride).is_some_and(|last| last < x.len()) {
+            // SAFETY: i is at most LANES - 1, and element (LANES - 1) * stride was found inside x.
+            let at = |i: usize| unsafe { *x.get_unchecked(i * stride) };
+            avx2!(_mm256_set_ps(at(7), at(6), at(5), at(4), at(3), at(2), at(1), at(0)))
+        } else {
+            let mut lanes = [0.0; LANES];
+            for (lane, x) in lanes.iter_mut().zip(x.iter().step_by(stride.max(1))) {
+                *lane = *x;
+            }
+            self.load(&lanes, 0.0)
+        }
+    }
+    #[inline(always)]
     fn store(self, v: __m256, out: &mut [f32]) {
         match out.first_chunk_mut::<LANES>() {
             // SAFETY: the pointer is to LANES f32, and no alignment is needed.

@@ -42,6 +42,11 @@ impl Simd for Portable {
         }
     }
     #[inline(always)]
+    fn load_strided(self, x: &[f32], stride: usize) -> f32x8 {
+        let at = |i: usize| x.get(i.wrapping_mul(stride)).copied().unwrap_or(0.0);
+        f32x8::new([at(0), at(1), at(2), at(3), at(4), at(5), at(6), at(7)])
+    }
+    #[inline(always)]
     fn store(self, v: f32x8, out: &mut [f32]) {
         match out.first_chunk_mut::<LANES>() {
             Some(out) => *out = v.to_array(),

@@ -30,6 +30,10 @@ impl Simd for Scalar {
         }
     }
     #[inline(always)]
+    fn load_strided(self, x: &[f32], _stride: usize) -> f32 {
+        self.load(x, 0.0)
+    }
+    #[inline(always)]
     fn store(self, v: f32, out: &mut [f32]) {
         if let Some(out) = out.first_mut() {
             *out = v;

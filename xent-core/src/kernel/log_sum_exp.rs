@@ -9,6 +9,7 @@
 //!
 //! Source: M. Milakov, N. Gimelshein, Online normalizer calculation for softmax (2018), by blocks.
 
+use super::short_rows;
 use super::tree::{BLOCK, CHUNK, Term, TreeSum, block_max, block_sum, lane_count};
 use crate::log_sum_exp::LogSumExp;
 use crate::math::exp::{SCALE, UNSCALE, exp_scaled};
@@ -31,9 +32,23 @@ impl<S: Simd> Term<S> for Exp<S> {
 }
 
 /// `exp(x - m) * 2^64` where `x` is not `m`; how often it is.
-struct ExpBelowMax<S: Simd> {
+pub(super) struct ExpBelowMax<S: Simd> {
     m: S::F32,
     n_max: S::F32,
+}
+
+impl<S: Simd> ExpBelowMax<S> {
+    /// Nothing counted yet.
+    #[inline(always)]
+    pub(super) fn new(s: S, m: S::F32) -> Self {
+        ExpBelowMax { m, n_max: s.splat(0.0) }
+    }
+
+    /// How many elements were the maximum, by lanes.
+    #[inline(always)]
+    pub(super) fn n_max(&self) -> S::F32 {
+        self.n_max
+    }
 }
 
 impl<S: Simd> Term<S> for ExpBelowMax<S> {
@@ -51,10 +66,11 @@ impl<S: Simd> Term<S> for ExpBelowMax<S> {
 /// The state of `x` whose elements equal to the finite maximum `m` are counted.
 #[inline(always)]
 fn block_state<S: Simd>(s: S, x: &[f32], m: f32) -> LogSumExp {
-    let mut term = ExpBelowMax { m: s.splat(m), n_max: s.splat(0.0) };
+    let mut term = ExpBelowMax::new(s, s.splat(m));
     let sum = block_sum(s, x, x, &mut term);
-    let ties = lane_count(s, term.n_max) - 1.0;
-    LogSumExp::from_parts(m, Pair::new(ties * SCALE, 0.0).add(sum))
+    let ties = lane_count(s, term.n_max()) - 1.0;
+    let sum = if ties > 0.0 { Pair::new(ties * SCALE, 0.0).add(sum) } else { sum };
+    LogSumExp::from_parts(m, sum)
 }
 
 /// `state` and one block of at most [`BLOCK`] elements.
@@ -167,7 +183,10 @@ pub(crate) fn label_losses<S: Simd>(
     labels: &[usize],
     out: &mut [f32],
 ) {
-    for ((row, &label), out) in x.chunks_exact(classes.max(1)).zip(labels).zip(out) {
+    if classes <= short_rows::MAX_CLASSES {
+        return short_rows::label_losses(s, x, classes.max(1), labels, out);
+    }
+    for ((row, &label), out) in x.chunks_exact(classes).zip(labels).zip(out) {
         let x_t = row.get(label).copied().unwrap_or(f32::NAN);
         *out = loss(s, &state(s, row), x_t);
     }

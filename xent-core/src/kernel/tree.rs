@@ -22,6 +22,7 @@ pub(crate) const BLOCK: usize = 1024;
 pub(crate) const CHUNK: usize = 65_536;
 
 const ROWS_PER_GROUP: usize = 4;
+const GROUP: usize = ROWS_PER_GROUP * VIRTUAL_LANES;
 
 /// What a sum adds up for an element of `x` and one of `y`.
 pub(crate) trait Term<S: Simd> {
@@ -40,12 +41,10 @@ pub(crate) fn block_sum<S: Simd, T: Term<S>>(s: S, x: &[f32], y: &[f32], term: &
     let mut sum = s.row(zero);
     let mut error = s.row(zero);
 
-    let (x_rows, x_tail) = x.as_chunks::<VIRTUAL_LANES>();
-    let (y_rows, y_tail) = y.as_chunks::<VIRTUAL_LANES>();
-    let (x_groups, x_rows) = x_rows.as_chunks::<ROWS_PER_GROUP>();
-    let (y_groups, y_rows) = y_rows.as_chunks::<ROWS_PER_GROUP>();
-
-    for ([x0, x1, x2, x3], [y0, y1, y2, y3]) in x_groups.iter().zip(y_groups) {
+    let (x_groups, x_rest) = x.as_chunks::<GROUP>();
+    let (y_groups, y_rest) = y.as_chunks::<GROUP>();
+    for (x, y) in x_groups.iter().zip(y_groups) {
+        let ([x0, x1, x2, x3], [y0, y1, y2, y3]) = (rows(x), rows(y));
         let x01 = x0.chunks_exact(S::LANES).zip(x1.chunks_exact(S::LANES));
         let x23 = x2.chunks_exact(S::LANES).zip(x3.chunks_exact(S::LANES));
         let y01 = y0.chunks_exact(S::LANES).zip(y1.chunks_exact(S::LANES));
@@ -63,29 +62,34 @@ pub(crate) fn block_sum<S: Simd, T: Term<S>>(s: S, x: &[f32], y: &[f32], term: &
         }
     }
 
-    // The last group is short: up to three whole rows and a part of one.
-    let mut rows_0_1 = s.row(zero);
-    let mut rows_2_3 = s.row(zero);
-    for (i, (x, y)) in x_rows.iter().zip(y_rows).enumerate() {
-        let half = if i < 2 { &mut rows_0_1 } else { &mut rows_2_3 };
-        add_row(s, x, y, half, term);
-    }
-    let half = if x_rows.len() < 2 { &mut rows_0_1 } else { &mut rows_2_3 };
-    add_row(s, x_tail, y_tail, half, term);
-    let halves = rows_0_1.as_ref().iter().zip(rows_2_3.as_ref());
-    for ((sum, error), (&a, &b)) in sum.as_mut().iter_mut().zip(error.as_mut()).zip(halves) {
-        (*sum, *error) = add_keeping_error(s, *sum, *error, s.add(a, b));
+    // The last group may be short: up to three whole rows and a part of one.
+    if !x_rest.is_empty() {
+        let mut rows_0_1 = s.row(zero);
+        let mut rows_2_3 = s.row(zero);
+        let x_rows = x_rest.chunks(VIRTUAL_LANES);
+        for (i, (x, y)) in x_rows.zip(y_rest.chunks(VIRTUAL_LANES)).enumerate() {
+            let half = if i < 2 { &mut rows_0_1 } else { &mut rows_2_3 };
+            let chunks = x.chunks(S::LANES).zip(y.chunks(S::LANES));
+            for ((x, y), half) in chunks.zip(half.as_mut()) {
+                *half = s.add(*half, load_term(s, x, y, term));
+            }
+        }
+        let halves = rows_0_1.as_ref().iter().zip(rows_2_3.as_ref());
+        for ((sum, error), (&a, &b)) in sum.as_mut().iter_mut().zip(error.as_mut()).zip(halves) {
+            (*sum, *error) = add_keeping_error(s, *sum, *error, s.add(a, b));
+        }
     }
 
-    fold_lanes(s, sum, error)
+    fold_lanes(s, sum.as_mut(), error.as_mut(), x.len())
 }
 
-/// Adds the terms of at most one row to `half`.
+/// The four rows of a group.
 #[inline(always)]
-fn add_row<S: Simd, T: Term<S>>(s: S, x: &[f32], y: &[f32], half: &mut S::Row, term: &mut T) {
-    let chunks = x.chunks(S::LANES).zip(y.chunks(S::LANES));
-    for ((x, y), sum) in chunks.zip(half.as_mut()) {
-        *sum = s.add(*sum, load_term(s, x, y, term));
+fn rows(group: &[f32; GROUP]) -> [&[f32; VIRTUAL_LANES]; ROWS_PER_GROUP] {
+    let (rows, _) = group.as_chunks::<VIRTUAL_LANES>();
+    match rows {
+        [x0, x1, x2, x3] => [x0, x1, x2, x3],
+        _ => [&[0.0; VIRTUAL_LANES]; ROWS_PER_GROUP],
     }
 }
 
@@ -103,31 +107,40 @@ fn add_keeping_error<S: Simd>(s: S, sum: S::F32, error: S::F32, x: S::F32) -> (S
     (total, s.add(error, lost))
 }
 
-/// The sum over the 32 lanes, in halves.
+/// The sum over the lanes, in halves, of which only the first `n` (all, if that is more) are not 0.
+///
+/// Where the upper half is 0 its addition would change nothing, and is left out.
 #[inline(always)]
-fn fold_lanes<S: Simd>(s: S, mut sum: S::Row, mut error: S::Row) -> Pair {
-    let (sum, error) = (sum.as_mut(), error.as_mut());
-    let mut n_registers = VIRTUAL_LANES / S::LANES;
-    while n_registers > 1 {
-        n_registers /= 2;
-        let (low, high) = sum.split_at_mut(n_registers);
-        let (low_error, high_error) = error.split_at_mut(n_registers);
-        let highs = high.iter().zip(high_error.iter());
-        for ((sum, error), (&x, &x_error)) in low.iter_mut().zip(low_error).zip(highs) {
-            (*sum, *error) = add_keeping_error(s, *sum, s.add(*error, x_error), x);
-        }
-    }
+fn fold_lanes<S: Simd>(s: S, sum: &mut [S::F32], error: &mut [S::F32], n: usize) -> Pair {
+    fold_registers(s, sum, error, n.div_ceil(S::LANES));
     let (Some(&mut mut sum), Some(&mut mut error)) = (sum.first_mut(), error.first_mut()) else {
         return Pair::ZERO;
     };
     let mut width = S::LANES;
     while width > 1 {
-        let x = s.upper_half(sum, width);
-        let x_error = s.upper_half(error, width);
-        (sum, error) = add_keeping_error(s, sum, s.add(error, x_error), x);
+        if n > width / 2 {
+            let x = s.upper_half(sum, width);
+            let x_error = s.upper_half(error, width);
+            (sum, error) = add_keeping_error(s, sum, s.add(error, x_error), x);
+        }
         width /= 2;
     }
     or_infinite(Pair::ordered_sum(s.first(sum), s.first(error)), s.first(sum))
+}
+
+/// The sum over registers, in halves, into the first; only the first `n` are not 0.
+#[inline(always)]
+pub(crate) fn fold_registers<S: Simd>(s: S, sum: &mut [S::F32], error: &mut [S::F32], n: usize) {
+    let mut half = sum.len() / 2;
+    while half > 0 {
+        let (low, high) = sum.split_at_mut(half);
+        let (low_error, high_error) = error.split_at_mut(half);
+        let highs = high.iter().zip(high_error.iter()).take(n.saturating_sub(half));
+        for ((sum, error), (&x, &x_error)) in low.iter_mut().zip(low_error).zip(highs) {
+            (*sum, *error) = add_keeping_error(s, *sum, s.add(*error, x_error), x);
+        }
+        half /= 2;
+    }
 }
 
 /// `sum`, unless an infinity among its terms or an overflow has made its error NaN: then the plain
@@ -152,9 +165,9 @@ pub(crate) fn lane_count<S: Simd>(s: S, mut count: S::F32) -> f32 {
 #[inline(always)]
 pub(crate) fn block_max<S: Simd>(s: S, x: &[f32]) -> f32 {
     let mut max = s.row(s.splat(f32::NEG_INFINITY));
-    let (rows, tail) = x.as_chunks::<VIRTUAL_LANES>();
-    let (groups, rows) = rows.as_chunks::<ROWS_PER_GROUP>();
-    for [x0, x1, x2, x3] in groups {
+    let (groups, rest) = x.as_chunks::<GROUP>();
+    for group in groups {
+        let [x0, x1, x2, x3] = rows(group);
         let x01 = x0.chunks_exact(S::LANES).zip(x1.chunks_exact(S::LANES));
         let x23 = x2.chunks_exact(S::LANES).zip(x3.chunks_exact(S::LANES));
         for (max, ((x0, x1), (x2, x3))) in max.as_mut().iter_mut().zip(x01.zip(x23)) {
@@ -163,19 +176,20 @@ pub(crate) fn block_max<S: Simd>(s: S, x: &[f32]) -> f32 {
             *max = s.max(*max, s.max(a, b));
         }
     }
-    for row in rows {
-        max_row(s, row, &mut max);
+    for row in rest.chunks(VIRTUAL_LANES) {
+        for (x, max) in row.chunks(S::LANES).zip(max.as_mut()) {
+            *max = s.max(*max, s.load(x, f32::NEG_INFINITY));
+        }
     }
-    max_row(s, tail, &mut max);
 
     let max = max.as_mut();
-    let mut n_registers = VIRTUAL_LANES / S::LANES;
-    while n_registers > 1 {
-        n_registers /= 2;
-        let (low, high) = max.split_at_mut(n_registers);
-        for (low, &mut high) in low.iter_mut().zip(high) {
+    let mut half = max.len() / 2;
+    while half > 0 {
+        let (low, high) = max.split_at_mut(half);
+        for (low, &mut high) in low.iter_mut().zip(high).take(x.len()) {
             *low = s.max(*low, high);
         }
+        half /= 2;
     }
     let Some(&mut mut max) = max.first_mut() else {
         return f32::NEG_INFINITY;
@@ -187,13 +201,6 @@ pub(crate) fn block_max<S: Simd>(s: S, x: &[f32]) -> f32 {
     }
     // Which of two zeros a maximum gives is open; + 0 makes it the positive one.
     s.first(max) + 0.0
-}
-
-#[inline(always)]
-fn max_row<S: Simd>(s: S, row: &[f32], max: &mut S::Row) {
-    for (x, max) in row.chunks(S::LANES).zip(max.as_mut()) {
-        *max = s.max(*max, s.load(x, f32::NEG_INFINITY));
-    }
 }
 
 /// A sum over blocks: within chunks of [`CHUNK`] elements, then over the chunks.

@@ -1,0 +1,85 @@
+//! Losses of many short rows, a row in each lane.
+//!
+//! Row by row, a row of ten spends its time on folding lanes and on one logarithm. Here one vector
+//! holds a class of as many rows as there are lanes, so that maximum, sum and logarithm are taken for
+//! all of them at once. The additions are those of `tree.rs`, in the same order: class `c` stands for
+//! virtual lane `c`, and the halves of the tree are vectors.
+//!
+//! 1. Transpose a group of rows into one vector a class.
+//! 2. The maximum, the exponentials of what is below it, how many classes equal it, and their sum.
+//! 3. `(m - x_t) + ln(1 + s)` for all rows of the group.
+//! 4. A row whose loss is not finite is taken again by itself: `log_sum_exp.rs` knows why.
+
+use super::log_sum_exp::{ExpBelowMax, loss, state};
+use super::tree::{Term, fold_registers};
+use crate::math::exp::{SCALE, UNSCALE};
+use crate::math::ln_1p::ln_1p;
+use crate::simd::{Simd, VIRTUAL_LANES};
+
+/// Rows of up to this many classes are shorter here than by themselves.
+pub(crate) const MAX_CLASSES: usize = VIRTUAL_LANES;
+
+/// The most lanes of any backend.
+const MAX_LANES: usize = 16;
+
+/// Losses of the rows of `classes` elements, at most [`MAX_CLASSES`], one after another in `x`.
+#[inline(always)]
+pub(crate) fn label_losses<S: Simd>(
+    s: S,
+    x: &[f32],
+    classes: usize,
+    labels: &[usize],
+    out: &mut [f32],
+) {
+    let groups = x.chunks(classes * S::LANES).zip(labels.chunks(S::LANES));
+    for ((rows, labels), out) in groups.zip(out.chunks_mut(S::LANES)) {
+        let mut label_logits = [0.0; MAX_LANES];
+        for ((to, row), &label) in
+            label_logits.iter_mut().zip(rows.chunks_exact(classes)).zip(labels)
+        {
+            *to = row.get(label).copied().unwrap_or(f32::NAN);
+        }
+        s.store(group_losses(s, rows, classes, s.load(&label_logits, 0.0)), out);
+
+        for ((row, out), &x_t) in rows.chunks_exact(classes).zip(out).zip(&label_logits) {
+            if !out.is_finite() {
+                *out = loss(s, &state(s, row), x_t);
+            }
+        }
+    }
+}
+
+/// The losses of as many rows as there are lanes, or fewer.
+#[inline(always)]
+fn group_losses<S: Simd>(s: S, rows: &[f32], classes: usize, x_t: S::F32) -> S::F32 {
+    let zero = s.splat(0.0);
+    let mut columns = [zero; MAX_CLASSES];
+    let mut m = s.splat(f32::NEG_INFINITY);
+    for (class, column) in columns.iter_mut().enumerate().take(classes) {
+        *column = s.load_strided(rows.get(class..).unwrap_or(&[]), classes);
+        m = s.max(m, *column);
+    }
+    // A zero maximum is the positive one, as in block_max.
+    let m = s.add(m, zero);
+
+    let mut term = ExpBelowMax::new(s, m);
+    for column in columns.iter_mut().take(classes) {
+        *column = term.of(s, *column, *column);
+    }
+    let mut errors = [zero; MAX_CLASSES];
+    fold_registers(s, &mut columns, &mut errors, classes);
+    let (Some(&sum), Some(&error)) = (columns.first(), errors.first()) else {
+        return zero;
+    };
+    // The sum as an f32, then the classes beside one that equal the maximum: the additions of
+    // block_state.
+    let ordered = s.add(sum, error);
+    let ordered_error = s.sub(error, s.sub(ordered, sum));
+    let ties = s.mul(s.sub(term.n_max(), s.splat(1.0)), s.splat(SCALE));
+    let total = s.add(ties, ordered);
+    let part = s.sub(total, ties);
+    let lost = s.add(s.sub(ties, s.sub(total, part)), s.sub(ordered, part));
+    let total = s.add(total, s.add(lost, ordered_error));
+
+    s.add(s.sub(m, x_t), ln_1p(s, s.mul(total, s.splat(UNSCALE))))
+}
