@@ -5,11 +5,6 @@ use crate::Error;
 use crate::isa::avx2::Avx2;
 #[cfg(all(feature = "avx512", any(target_arch = "x86", target_arch = "x86_64")))]
 use crate::isa::avx512::Avx512;
-#[cfg(any(
-    target_feature = "sse2",
-    all(target_arch = "aarch64", target_feature = "neon"),
-    target_feature = "simd128"
-))]
 use crate::isa::portable::Portable;
 use crate::isa::scalar::Scalar;
 use crate::simd::Simd;
@@ -136,12 +131,7 @@ macro_rules! backends {
 
 backends! {
     Scalar, "scalar", Scalar::FUSED, true;
-    #[cfg(any(
-        target_feature = "sse2",
-        all(target_arch = "aarch64", target_feature = "neon"),
-        target_feature = "simd128"
-    ))]
-    Portable, "portable", Portable::FUSED, true;
+    Portable, "portable", Portable::FUSED, Portable::PRESENT;
     #[cfg(all(feature = "avx2", any(target_arch = "x86", target_arch = "x86_64")))]
     Avx2, "avx2", Avx2::FUSED, has_avx2::get();
     #[cfg(all(feature = "avx512", any(target_arch = "x86", target_arch = "x86_64")))]

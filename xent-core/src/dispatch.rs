@@ -10,11 +10,6 @@ use crate::backend::{Backend, Kind};
 use crate::isa::avx2::Avx2;
 #[cfg(all(feature = "avx512", any(target_arch = "x86", target_arch = "x86_64")))]
 use crate::isa::avx512::Avx512;
-#[cfg(any(
-    target_feature = "sse2",
-    all(target_arch = "aarch64", target_feature = "neon"),
-    target_feature = "simd128"
-))]
 use crate::isa::portable::Portable;
 use crate::isa::scalar::Scalar;
 use crate::kernel::clipped::Normalizer;
@@ -36,11 +31,6 @@ macro_rules! kernels {
                 fn scalar($($arg: $ty),*) $(-> $out)? {
                     $kernel(Scalar, $($arg),*)
                 }
-                #[cfg(any(
-                    target_feature = "sse2",
-                    all(target_arch = "aarch64", target_feature = "neon"),
-                    target_feature = "simd128"
-                ))]
                 #[inline(never)]
                 fn portable($($arg: $ty),*) $(-> $out)? {
                     $kernel(Portable, $($arg),*)
@@ -56,13 +46,9 @@ macro_rules! kernels {
                     $kernel(Avx512::new(), $($arg),*)
                 }
                 match self.kind() {
-                    Kind::Scalar => scalar($($arg),*),
-                    #[cfg(any(
-                        target_feature = "sse2",
-                        all(target_arch = "aarch64", target_feature = "neon"),
-                        target_feature = "simd128"
-                    ))]
-                    Kind::Portable => portable($($arg),*),
+                    // Absent, it is never made; the guard keeps its code out of the binary.
+                    Kind::Portable if Portable::PRESENT => portable($($arg),*),
+                    Kind::Scalar | Kind::Portable => scalar($($arg),*),
                     #[cfg(all(feature = "avx2", any(target_arch = "x86", target_arch = "x86_64")))]
                     // SAFETY: backend.rs makes Kind::Avx2 only after cpuid and xgetbv reported AVX2
                     // and FMA.

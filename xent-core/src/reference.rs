@@ -154,9 +154,7 @@ fn weighted(weight: f64, term: f64) -> f64 {
     if weight == 0.0 { 0.0 } else { weight * term }
 }
 
-/// The loss of each class, `-ln(clip(q_c))`, as a function of the probability.
-///
-/// The quotient of a normalised row is compared with the clip range in f32, where the range is given.
+/// `-ln(clip(q_c))`, the loss of one class.
 fn clipped_term(p: &[f32], c: usize, clip: [f32; 2], normalize: bool) -> f64 {
     let [lo, hi] = clip.map(f64::from);
     let p_c = at(p, c);

@@ -10,6 +10,16 @@ use crate::simd::{Simd, VIRTUAL_LANES};
 #[derive(Clone, Copy)]
 pub(crate) struct Portable;
 
+impl Portable {
+    /// Whether the build has SIMD for it. Where not, `wide` would emulate eight lanes at two to three
+    /// times the cost of scalar code.
+    pub(crate) const PRESENT: bool = cfg!(any(
+        target_feature = "sse2",
+        all(target_arch = "aarch64", target_feature = "neon"),
+        target_feature = "simd128"
+    ));
+}
+
 const LANES: usize = 8;
 
 impl Simd for Portable {
