@@ -118,8 +118,35 @@ impl<'a> Targets<'a> {
         })
     }
 
+    /// The label of a row; `None` outside, and where the targets are distributions.
+    ///
+    /// ```
+    /// use xent_core::Targets;
+    /// let targets = Targets::labels(&[3_u8, 1]);
+    /// assert_eq!((targets.label(1), targets.label(2)), (Some(1), None));
+    /// ```
+    #[must_use]
+    pub fn label(&self, row: usize) -> Option<i64> {
+        match &self.0 {
+            Kind::Labels(labels) if row < labels.len() => Some(labels.get(row)),
+            _ => None,
+        }
+    }
+
     /// Whether they fit `rows` for a loss: as many, labels in range, distributions of as many classes.
-    pub(crate) fn check(&self, rows: &Rows<'_>) -> Result<(), Error> {
+    ///
+    /// Every loss checks this before it computes or writes anything.
+    /// Errors: [`Error::EmptyClasses`] for rows without classes, [`Error::LengthMismatch`],
+    /// [`Error::LabelOutOfRange`].
+    ///
+    /// ```
+    /// use xent_core::{Error, Rows, Targets};
+    /// let rows = Rows::new(&[0.0; 6], 2, 3)?;
+    /// let error = Error::LabelOutOfRange { row: 1, label: 3, classes: 3 };
+    /// assert_eq!(Targets::labels(&[0, 3]).check(&rows), Err(error));
+    /// # Ok::<(), Error>(())
+    /// ```
+    pub fn check(&self, rows: &Rows<'_>) -> Result<(), Error> {
         let (n_rows, classes) = (rows.n_rows(), rows.classes());
         if n_rows > 0 && classes == 0 {
             return Err(Error::EmptyClasses { n_rows });

@@ -88,6 +88,16 @@ impl ClippedCrossEntropy {
         ClippedCrossEntropy { normalize, ..self }
     }
 
+    /// Whether each row is divided by its sum first.
+    ///
+    /// ```
+    /// assert!(!xent_core::ClippedCrossEntropy::new().normalizes());
+    /// ```
+    #[must_use]
+    pub const fn normalizes(&self) -> bool {
+        self.normalize
+    }
+
     /// The loss of one row.
     ///
     /// `probs`: at least one class. `target`: a class index of any integer type, or a `&[f32]` of the

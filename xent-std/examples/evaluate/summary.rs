@@ -1,0 +1,236 @@
+//! What the losses say about a classifier.
+
+use std::fmt;
+
+use xent_std::{BatchLoss, CrossEntropy, LossTotal, Rows, reference};
+
+use crate::plain;
+use crate::problem::Problem;
+use crate::progress::Progress;
+
+/// Logits that are evaluated at a time: 4 MB of f32.
+const SLICE: usize = 1 << 20;
+
+/// Rows that are listed.
+const LISTED: usize = 5;
+
+/// A row and its loss.
+#[derive(Clone, Copy)]
+struct RowLoss {
+    row: usize,
+    label: usize,
+    /// `None` where a logit is NaN.
+    predicted: Option<usize>,
+    loss: f32,
+}
+
+/// The smallest loss, and what other ways to compute it give.
+struct Smallest {
+    row: usize,
+    loss: f32,
+    plain_f32: f32,
+    exact: f64,
+}
+
+/// Of all rows. Made by [`Summary::of`], printed by `{}`.
+pub(crate) struct Summary {
+    n_rows: usize,
+    classes: usize,
+    correct: usize,
+    /// The losses of all rows.
+    all: LossTotal,
+    /// Those that are numbers.
+    finite: LossTotal,
+    /// Rows whose loss is NaN: how many, and the first.
+    nan: usize,
+    first_nan: Option<usize>,
+    /// Rows whose loss is infinite, likewise.
+    infinite: usize,
+    first_infinite: Option<usize>,
+    /// The largest losses, largest first.
+    worst: Vec<RowLoss>,
+    smallest: Option<Smallest>,
+}
+
+impl Summary {
+    /// Evaluates all rows. `labels`: one a row, each below `logits.classes()`.
+    pub(crate) fn of(logits: Rows<'_>, labels: &[usize]) -> Result<Self, Problem> {
+        let loss = CrossEntropy::new();
+        let slice_rows = (SLICE / logits.classes().max(1)).max(1);
+        let progress = Progress::new("evaluating", logits.n_rows());
+        let mut summary = Summary::of_nothing(logits);
+        let mut smallest: Option<RowLoss> = None;
+
+        for (slice, labels) in labels.chunks(slice_rows).enumerate() {
+            let start = slice * slice_rows;
+            let rows = logits.range(start..start + slice_rows);
+            let losses = loss.batch_losses(rows, labels)?;
+
+            for (i, (&label, loss)) in labels.iter().zip(losses).enumerate() {
+                let row = RowLoss { row: start + i, label, predicted: predicted(&rows, i), loss };
+                summary.add(row);
+                if smallest.is_none_or(|smallest| loss < smallest.loss) && !loss.is_nan() {
+                    smallest = Some(row);
+                }
+            }
+            progress.advance(labels.len());
+        }
+        summary.smallest = smallest.map(|row| Smallest::of(&logits, row));
+        Ok(summary)
+    }
+
+    fn of_nothing(logits: Rows<'_>) -> Self {
+        Summary {
+            n_rows: logits.n_rows(),
+            classes: logits.classes(),
+            correct: 0,
+            all: LossTotal::EMPTY,
+            finite: LossTotal::EMPTY,
+            nan: 0,
+            first_nan: None,
+            infinite: 0,
+            first_infinite: None,
+            worst: Vec::with_capacity(LISTED + 1),
+            smallest: None,
+        }
+    }
+
+    fn add(&mut self, row: RowLoss) {
+        self.correct += usize::from(row.predicted == Some(row.label));
+        self.all.push(row.loss, 1.0);
+        if row.loss.is_nan() {
+            self.nan += 1;
+            self.first_nan.get_or_insert(row.row);
+            return;
+        }
+        if row.loss.is_finite() {
+            self.finite.push(row.loss, 1.0);
+        } else {
+            self.infinite += 1;
+            self.first_infinite.get_or_insert(row.row);
+        }
+        // Rows come in order, so the first of equal losses stays ahead.
+        let place = self.worst.partition_point(|worse| worse.loss >= row.loss);
+        if place < LISTED {
+            self.worst.insert(place, row);
+            self.worst.truncate(LISTED);
+        }
+    }
+}
+
+impl Smallest {
+    fn of(logits: &Rows<'_>, RowLoss { row, label, loss, .. }: RowLoss) -> Self {
+        let x: Vec<f32> = elements(logits, row).collect();
+        let exact = reference::cross_entropy(&x, label);
+        Smallest { row, loss, plain_f32: plain::loss(&x, label), exact }
+    }
+}
+
+/// The first class with the largest logit; `None` if a logit is NaN.
+fn predicted(logits: &Rows<'_>, row: usize) -> Option<usize> {
+    let (mut class, mut largest) = (0, f32::NEG_INFINITY);
+    for (c, x) in elements(logits, row).enumerate() {
+        if x.is_nan() {
+            return None;
+        }
+        if x > largest {
+            (class, largest) = (c, x);
+        }
+    }
+    Some(class)
+}
+
+/// The logits of a row, also where they do not lie side by side.
+fn elements<'a>(logits: &'a Rows<'_>, row: usize) -> impl Iterator<Item = f32> + 'a {
+    (0..logits.classes()).filter_map(move |class| logits.get(row, class))
+}
+
+impl fmt::Display for Summary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let accuracy = self.correct as f64 / self.n_rows as f64;
+        let mean = self.all.mean();
+        writeln!(f, "rows         {}", self.n_rows)?;
+        writeln!(f, "classes      {}", self.classes)?;
+        writeln!(f, "mean loss    {} nats", Number(mean))?;
+        writeln!(f, "perplexity   {}", Number(mean.exp()))?;
+        writeln!(f, "accuracy     {accuracy:.6} ({} of {})", self.correct, self.n_rows)?;
+        self.write_not_finite(f)?;
+        self.write_worst(f)?;
+        self.smallest.as_ref().map_or(Ok(()), |smallest| smallest.write(f))
+    }
+}
+
+impl Summary {
+    /// What NaN and infinite losses do to the mean, and what it is without them.
+    fn write_not_finite(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Summary { nan, infinite, finite, .. } = self;
+        if nan + infinite == 0 {
+            return Ok(());
+        }
+        writeln!(
+            f,
+            "\nThe mean is {} because of losses that are no finite number",
+            self.all.mean()
+        )?;
+        if let Some(row) = self.first_nan {
+            writeln!(
+                f,
+                "    NaN          {nan}, first in row {row}: a logit is NaN or +inf, or all are -inf"
+            )?;
+        }
+        if let Some(row) = self.first_infinite {
+            writeln!(
+                f,
+                "    infinite     {infinite}, first in row {row}: the label has probability 0"
+            )?;
+        }
+        writeln!(f, "    finite       {}", finite.count())?;
+        if finite.count() > 0 {
+            writeln!(f, "    their mean   {} nats", Number(finite.mean()))?;
+            writeln!(f, "    perplexity   {}", Number(finite.mean().exp()))?;
+        }
+        Ok(())
+    }
+
+    fn write_worst(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.worst.is_empty() {
+            return Ok(());
+        }
+        writeln!(f, "\nMost surprising rows")?;
+        writeln!(f, "{:>12} {:>9} {:>11} {:>10}", "row", "label", "predicted", "loss")?;
+        for RowLoss { row, label, predicted, loss } in &self.worst {
+            let predicted = predicted.map_or("-".to_owned(), |class| class.to_string());
+            writeln!(f, "{row:>12} {label:>9} {predicted:>11} {loss:>10.4}")?;
+        }
+        Ok(())
+    }
+}
+
+impl Smallest {
+    fn write(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "\nSmallest loss, in row {}", self.row)?;
+        writeln!(f, "    xent         {}", Number(f64::from(self.loss)))?;
+        writeln!(f, "    exact        {}", Number(self.exact))?;
+        let plain = Number(f64::from(self.plain_f32));
+        writeln!(
+            f,
+            "    plain f32    {plain:<16} ln(sum(exp(x - m))) - (x_t - m), all of it in f32"
+        )
+    }
+}
+
+/// Nine digits or so of a number of any size.
+struct Number(f64);
+
+impl fmt::Display for Number {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let size = self.0.abs();
+        if size == 0.0 || !size.is_finite() {
+            f.pad(&self.0.to_string())
+        } else if (1e-2..1e6).contains(&size) {
+            f.pad(&format!("{:.8}", self.0))
+        } else {
+            f.pad(&format!("{:.8e}", self.0))
+        }
+    }
+}

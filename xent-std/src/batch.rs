@@ -1,0 +1,5 @@
+//! Whole batches: results in a `Vec`, rows on several threads.
+
+pub(crate) mod binary_loss;
+pub(crate) mod loss;
+pub(crate) mod softmax;

@@ -1,0 +1,126 @@
+//! Losses of a batch that give one value an element.
+
+use xent_core::{BinaryCrossEntropy, ClippedBinaryCrossEntropy, Error, LossTotal, Rows};
+
+use crate::parallel;
+
+mod sealed {
+    use super::*;
+
+    /// The single-threaded loss.
+    pub trait ElementLoss: Sync {
+        fn rows_of(&self, x: Rows<'_>, y: Rows<'_>, losses: &mut [f32]) -> Result<(), Error>;
+
+        fn total_of(&self, x: Rows<'_>, y: Rows<'_>) -> Result<LossTotal, Error>;
+    }
+}
+
+use sealed::ElementLoss;
+
+/// The losses of a batch of elements: [`BinaryCrossEntropy`] and [`ClippedBinaryCrossEntropy`].
+///
+/// The rows are split over the threads of rayon's current pool where there are enough elements to
+/// gain by it (feature `rayon`). The results have the bits of [`BinaryCrossEntropy::rows`] and
+/// [`BinaryCrossEntropy::total`], which never leave the caller's thread, for any number of threads.
+///
+/// ```
+/// use xent_std::{BatchBinaryLoss, BinaryCrossEntropy, Rows};
+///
+/// let logits = Rows::new(&[3.0, -1.0], 2, 1)?;
+/// let targets = Rows::new(&[1.0, 0.0], 2, 1)?;
+/// let losses = BinaryCrossEntropy::new().batch_losses(logits, targets)?;
+/// assert_eq!(losses, [0.048587352, 0.3132617]);
+/// # Ok::<(), xent_std::Error>(())
+/// ```
+pub trait BatchBinaryLoss: ElementLoss {
+    /// The loss of each element, in nats, row-major.
+    ///
+    /// `x`: logits or probabilities. `targets`: of the same shape, in [0, 1].
+    /// Special values, errors and accuracy are those of the loss.
+    ///
+    /// ```
+    /// use xent_std::{BatchBinaryLoss, ClippedBinaryCrossEntropy, Error, Rows};
+    ///
+    /// let probs = Rows::new(&[0.8, 0.2], 1, 2)?;
+    /// let loss = ClippedBinaryCrossEntropy::new();
+    /// let targets = Rows::new(&[1.0, 0.0], 1, 2)?;
+    /// assert_eq!(loss.batch_losses(probs, targets)?, [0.22314353, 0.22314355]);
+    /// let too_many = Rows::new(&[1.0, 0.0, 1.0], 1, 3)?;
+    /// assert_eq!(
+    ///     loss.batch_losses(probs, too_many),
+    ///     Err(Error::LengthMismatch { expected: 2, found: 3 }),
+    /// );
+    /// # Ok::<(), Error>(())
+    /// ```
+    fn batch_losses(&self, x: Rows<'_>, targets: Rows<'_>) -> Result<Vec<f32>, Error> {
+        if x.classes() == 0 || !same_shape(&x, &targets) {
+            return self.rows_of(x, targets, &mut []).map(|()| Vec::new());
+        }
+        let n_tasks = parallel::n_tasks(x.n_rows(), x.n_elements());
+        let mut losses = vec![0.0; x.n_elements()];
+        parallel::fill_rows(n_tasks, x.n_rows(), x.classes(), &mut losses, |rows, losses| {
+            self.rows_of(x.range(rows.clone()), targets.range(rows), losses)
+        })?;
+        Ok(losses)
+    }
+
+    /// The total over all elements, for their sum or mean.
+    ///
+    /// It is threads that share chunks of [`LossTotal::CHUNK_ROWS`] rows: fewer rows than two chunks
+    /// stay on one.
+    /// Arguments and errors are those of [`batch_losses`](BatchBinaryLoss::batch_losses).
+    ///
+    /// ```
+    /// use xent_std::{BatchBinaryLoss, BinaryCrossEntropy, Rows};
+    ///
+    /// let logits = Rows::new(&[3.0, -1.0], 2, 1)?;
+    /// let total = BinaryCrossEntropy::new().batch_total(logits, Rows::new(&[1.0, 0.0], 2, 1)?)?;
+    /// assert_eq!(total.mean() as f32, 0.18092452);
+    /// # Ok::<(), xent_std::Error>(())
+    /// ```
+    fn batch_total(&self, x: Rows<'_>, targets: Rows<'_>) -> Result<LossTotal, Error> {
+        if parallel::n_tasks(x.n_rows(), x.n_elements()) == 1 || !same_shape(&x, &targets) {
+            return self.total_of(x, targets);
+        }
+        // The additions of a chunk wait for each other: a loss takes no longer than its addition,
+        // and a chunk on several threads would gain nothing.
+        let totals = parallel::map(x.n_rows().div_ceil(LossTotal::CHUNK_ROWS), |chunk| {
+            let start = chunk * LossTotal::CHUNK_ROWS;
+            let rows = start..start + LossTotal::CHUNK_ROWS;
+            self.total_of(x.range(rows.clone()), targets.range(rows))
+        });
+        let mut total = LossTotal::EMPTY;
+        for chunk_total in totals {
+            total = total.merge(chunk_total?);
+        }
+        Ok(total)
+    }
+}
+
+fn same_shape(x: &Rows<'_>, y: &Rows<'_>) -> bool {
+    x.n_rows() == y.n_rows() && x.classes() == y.classes()
+}
+
+impl BatchBinaryLoss for BinaryCrossEntropy {}
+
+impl BatchBinaryLoss for ClippedBinaryCrossEntropy {}
+
+impl ElementLoss for BinaryCrossEntropy {
+    fn rows_of(&self, x: Rows<'_>, y: Rows<'_>, losses: &mut [f32]) -> Result<(), Error> {
+        self.rows(x, y, losses)
+    }
+
+    fn total_of(&self, x: Rows<'_>, y: Rows<'_>) -> Result<LossTotal, Error> {
+        self.total(x, y)
+    }
+}
+
+impl ElementLoss for ClippedBinaryCrossEntropy {
+    fn rows_of(&self, x: Rows<'_>, y: Rows<'_>, losses: &mut [f32]) -> Result<(), Error> {
+        self.rows(x, y, losses)
+    }
+
+    fn total_of(&self, x: Rows<'_>, y: Rows<'_>) -> Result<LossTotal, Error> {
+        self.total(x, y)
+    }
+}

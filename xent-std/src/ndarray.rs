@@ -1,0 +1,54 @@
+//! Arrays of the crate `ndarray`: any dimension, any layout, any class axis.
+
+mod labels;
+mod loss;
+mod rows;
+mod softmax;
+
+pub use labels::ArrayLabels;
+pub use loss::{ArrayBinaryLoss, ArrayLoss};
+pub use rows::ArrayRows;
+pub use softmax::{array_log_softmax, array_log_sum_exp, array_softmax};
+
+use ::ndarray::{Array, Axis, Dimension, RemoveAxis};
+use xent_core::Error;
+
+/// `class_axis`, if the array has it.
+fn check_axis(n_dims: usize, class_axis: Axis) -> Result<(), Error> {
+    if class_axis.index() < n_dims {
+        return Ok(());
+    }
+    Err(Error::InvalidOption { name: "class_axis", value: class_axis.index() as f32 })
+}
+
+/// Two shapes that have to be one: the elements of both, or where these are as many, the lengths of
+/// the first axis that differs, or the dimensions.
+fn check_shape(expected: &[usize], found: &[usize]) -> Result<(), Error> {
+    if expected == found {
+        return Ok(());
+    }
+    let counts = (expected.iter().product(), found.iter().product());
+    let differ = |(expected, found): &(usize, usize)| expected != found;
+    let mut axes = expected.iter().copied().zip(found.iter().copied());
+    let (expected, found) = if differ(&counts) {
+        counts
+    } else {
+        axes.find(differ).unwrap_or((expected.len(), found.len()))
+    };
+    Err(Error::LengthMismatch { expected, found })
+}
+
+/// An array of one value a row: the shape of the logits without the class axis.
+fn array_of_rows<D: RemoveAxis>(
+    shape: D,
+    class_axis: Axis,
+    values: Vec<f32>,
+) -> Result<Array<f32, D::Smaller>, Error> {
+    array_of(shape.remove_axis(class_axis), values)
+}
+
+/// An array of `values` in their order.
+fn array_of<D: Dimension>(shape: D, values: Vec<f32>) -> Result<Array<f32, D>, Error> {
+    let mismatch = Error::LengthMismatch { expected: shape.size(), found: values.len() };
+    Array::from_shape_vec(shape, values).map_err(|_| mismatch)
+}
