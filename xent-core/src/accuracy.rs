@@ -1,8 +1,9 @@
 //! Every promised error bound, one constant each. Tests hold them on every backend.
 //!
 //! Errors are against [`reference`](crate::reference), in units of [`ULP`] relative to what the page of
-//! the constant names; beside it one step of the smallest subnormal, 2^-149, is always allowed. The
-//! bounds hold for rows of any length up to 2^28 and do not grow with it.
+//! the constant names; beside it one step of the smallest subnormal, 2^-149, is always allowed, and with
+//! a distribution one for each class, whose term may be subnormal. The bounds hold for rows of any length
+//! up to 2^28 and do not grow with it.
 //!
 //! `D` is [`reference::mean_distance`](crate::reference::mean_distance): the mean of `m - x_i` over the
 //! elements that are not the maximum, weighted by `exp(x_i - m)`. `m - x_i` is rounded once, which
@@ -34,7 +35,8 @@ pub const CLIPPED_LOSS: f64 = 4.0;
 /// values of both terms.
 pub const CLIPPED_BINARY_LOSS: f64 = 4.0;
 
-/// [`softmax`](crate::softmax): ULP of the element, plus half an ULP for each unit of `m - x_i`.
+/// [`softmax`](crate::softmax): ULP of the element, plus half an ULP for each unit of `m - x_i`,
+/// plus `D / 2`: the first is in the exponential of the element, the second in the sum.
 pub const SOFTMAX: f64 = 4.0;
 
 /// [`log_softmax`](crate::log_softmax): ULP of the element, plus `D / 2`.

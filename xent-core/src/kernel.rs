@@ -9,3 +9,6 @@ pub(crate) mod log_sum_exp;
 pub(crate) mod map;
 mod short_rows;
 pub(crate) mod tree;
+
+#[cfg(test)]
+mod tests;

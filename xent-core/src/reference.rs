@@ -5,6 +5,8 @@
 
 use libm::{exp, log, log1p};
 
+use crate::accuracy;
+
 /// A sum with the rounding errors of its additions beside it.
 ///
 /// Source: A. Neumaier, Rundungsfehleranalyse einiger Verfahren zur Summation endlicher Summen (1974).
@@ -164,7 +166,8 @@ fn clipped_term(p: &[f32], c: usize, clip: [f32; 2], normalize: bool) -> f64 {
     let others = p.iter().enumerate().filter(|&(i, _)| i != c);
     let others = Sum::of(others.map(|(_, &p)| f64::from(p)));
     let sum = others + p_c;
-    if !(sum > 0.0 && sum < f64::from(f32::MAX)) {
+    // Positive, and finite as an f32.
+    if !(sum > 0.0 && sum < f64::from(f32::MAX) * (1.0 + 0.25 * accuracy::ULP)) {
         return f64::NAN;
     }
     let q = p_c / sum;

@@ -97,9 +97,21 @@ fn layouts(x: &[f32], n_rows: usize, classes: usize) -> Vec<(&'static str, Vec<f
 
 #[test]
 fn layout_and_neighbours_change_no_bit() {
-    for (n_rows, classes) in
-        [(1, 1), (3, 10), (40, 33), (5, 1024), (2, 1025), (3, 2500), (2, 66_000)]
-    {
+    for (n_rows, classes) in [
+        (1, 1),
+        (40, 2),
+        (19, 5),
+        (33, 9),
+        (50, 10),
+        (17, 17),
+        (35, 31),
+        (18, 32),
+        (40, 33),
+        (5, 1024),
+        (2, 1025),
+        (3, 2500),
+        (2, 66_000),
+    ] {
         let mut random = Random::new(classes as u64);
         let x: Vec<f32> = (0..n_rows * classes).map(|_| random.unit() * 30.0 - 15.0).collect();
         let y: Vec<f32> = (0..n_rows * classes).map(|_| random.unit()).collect();
@@ -246,6 +258,39 @@ fn totals_of_chunks_merged_in_order_give_the_bits_of_the_whole() {
             loss.rows(rows, &labels[..], &mut losses).unwrap();
             let sum: f64 = losses.iter().map(|&loss| f64::from(loss)).sum();
             assert!((whole.sum() - sum).abs() <= 1e-12 * sum, "{n_rows}");
+        }
+    }
+}
+
+/// FNV-1a over bit patterns.
+fn hash(values: &[f32]) -> u64 {
+    let bytes = values.iter().flat_map(|x| x.to_bits().to_le_bytes());
+    bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3)
+    })
+}
+
+#[test]
+fn no_rounding_has_changed() {
+    // A change of these is a change of results: list it in the changelog.
+    let golden = [0x8a30_3943_d428_5f82, 0xd196d7a293ba999c];
+    for (class, want) in classes().into_iter().zip(golden) {
+        for backend in class {
+            let mut results = Vec::new();
+            for n in [1, 2, 10, 31, 32, 33, 100, 128, 700, 1024, 1500, 5000, 70_000] {
+                let mut random = Random::new(n as u64);
+                for scale in [1.0, 30.0, 300.0] {
+                    let x: Vec<f32> = (0..n).map(|_| (random.unit() - 0.5) * scale).collect();
+                    results.extend(everything(backend, &x));
+                }
+            }
+            let got = hash(&results);
+            assert_eq!(
+                got,
+                want,
+                "{backend:?}: the bits of {} results hash to {got:#x}",
+                results.len()
+            );
         }
     }
 }

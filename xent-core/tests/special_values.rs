@@ -163,6 +163,7 @@ fn a_target_of_0_on_a_masked_class_contributes_0() {
         assert_eq!(loss.row(&[1.0, -INF, 1.0], &[0.5, -0.0, 0.5]), Ok(2_f32.ln()));
         assert_eq!(loss.row(&[1.0, -INF, 1.0], &[0.5, 1e-30, 0.5]), Ok(INF));
         assert_nan(loss.row(&[1.0, 2.0, 1.0], &[0.5, f32::NAN, 0.5]).unwrap());
+        assert_eq!(loss.row(&[0.0, 1e37], &[0.0, f32::MAX]), Ok(0.0));
         // Targets are taken as given: of nothing, nothing.
         assert_eq!(loss.row(&[1.0, 2.0], &[0.0, 0.0]), Ok(0.0));
     }

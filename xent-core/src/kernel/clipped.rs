@@ -107,7 +107,7 @@ impl Normalizer {
 
     /// The sum of all elements but one that equals the maximum, and the sum of all.
     #[inline(always)]
-    fn sums(&self) -> (f32, f32) {
+    pub(super) fn sums(&self) -> (f32, f32) {
         let others = self.below.value().add(Pair::new(self.max * (self.n_max - 1.0), 0.0));
         (others.hi, others.add(Pair::new(self.max, 0.0)).hi)
     }

@@ -192,7 +192,7 @@ pub(crate) fn label_losses<S: Simd>(
     }
 }
 
-/// `y ((m - x) + ln(1 + s))`, with a power of two `h` as `(y / h) ((h m - h x) + h ln(1 + s))`.
+/// `y ((m - x) + ln(1 + s))`, with a power of two `h` as `y ((h m - h x) + h ln(1 + s)) / h`.
 #[derive(Clone, Copy)]
 struct TargetLoss<S: Simd> {
     minus_h: S::F32,
@@ -225,7 +225,7 @@ impl<S: Simd> Term<S> for TargetLoss<S> {
         // The product is exact, so that this is one rounding in either class.
         let distance = s.mul_add(x, self.minus_h, self.h_m);
         let h_loss = s.add(distance, self.h_ln_1p_sum);
-        s.select(s.eq(y, zero), zero, s.mul(s.mul(y, self.one_by_h), h_loss))
+        s.select(s.eq(y, zero), zero, s.mul(s.mul(y, h_loss), self.one_by_h))
     }
 }
 

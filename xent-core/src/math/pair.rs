@@ -103,7 +103,10 @@ pub(crate) fn times_exp(scaled: Pair, x: Pair) -> Pair {
     let expm1 = Pair::sum(c.hi, tail.hi);
     let expm1_lo = expm1.lo + (tail.lo + (half_square.lo + (c.lo + c.hi * c.lo)));
 
-    let [hi, lo] = EXP2_BY_64.get((n & 63).cast_unsigned() as usize).map_or([0, 0], |&entry| entry);
+    let [hi, lo] = match EXP2_BY_64.get((n & 63).cast_unsigned() as usize) {
+        Some(&entry) => entry,
+        None => [0, 0],
+    };
     let (hi, lo) = (f32::from_bits(hi), f32::from_bits(lo));
     let product = Pair::product(hi, expm1.hi);
     let sum = Pair::ordered_sum(hi, product.hi);

@@ -1,0 +1,32 @@
+//! The summation tree by itself.
+
+use std::println;
+use std::vec::Vec;
+
+use super::clipped::Normalizer;
+use super::tree::BLOCK;
+use crate::{Backend, accuracy};
+
+#[test]
+fn a_sum_carries_the_two_roundings_of_its_group_and_no_more() {
+    // Equal terms: every lane makes the same errors, and the ends of short groups make others.
+    let mut worst = 0.0;
+    for n in [5, 37, 100, 511, 777, BLOCK - 1] {
+        for step in 0..400 {
+            let term = 1.0 + step as f32 * 0.002_497;
+            let mut x: Vec<f32> = std::vec![term; n + 1];
+            x[n / 2] = 4.0; // the maximum, which is left out
+            let want = f64::from(term) * n as f64;
+            for backend in Backend::all() {
+                let mut normalizer = Normalizer::new(4.0);
+                backend.normalizer_push(&mut normalizer, &x);
+                let (got, _) = normalizer.sums();
+                let error = (f64::from(got) / want - 1.0).abs() / accuracy::ULP;
+                // Two roundings of half an ULP, which never all go one way with the last to an f32.
+                assert!(error <= 1.0, "{backend:?}: {n} times {term} is {got}, off by {error} ULP");
+                worst = f64::max(worst, error);
+            }
+        }
+    }
+    println!("block_sum: at most {worst:.3} ULP");
+}
