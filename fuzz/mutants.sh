@@ -1,0 +1,71 @@
+#!/bin/sh
+# Puts bugs into copies of the workspace and expects each fuzz target to find its own within a minute.
+#
+#     fuzz/mutants.sh            all of them
+#     fuzz/mutants.sh softmax    those of one target
+#
+# The copies are made in a temporary directory; cargo's files go to CARGO_TARGET_DIR if it is set.
+set -eu
+
+root=$(cd "$(dirname "$0")/.." && pwd)
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+target_dir=${CARGO_TARGET_DIR:-$work/target}
+only=${1:-}
+failed=0
+
+# mutant TARGETS FILE SED-SCRIPT: what the script changes in the file, the targets must find.
+mutant() {
+    targets=$1 file=$2 script=$3
+    case $targets in *"$only"*) ;; *) return ;; esac
+    rm -rf "$work/tree"
+    mkdir "$work/tree"
+    cp -r "$root/Cargo.toml" "$root/xent-core" "$work/tree"
+    mkdir "$work/tree/fuzz"
+    cp -r "$root/fuzz/Cargo.toml" "$root/fuzz/src" "$root/fuzz/fuzz_targets" "$work/tree/fuzz"
+    # Its other members are not there.
+    sed -i 's/^members = .*/members = ["xent-core"]/' "$work/tree/Cargo.toml"
+    sed -i "$script" "$work/tree/$file"
+    if cmp -s "$root/$file" "$work/tree/$file"; then
+        echo "STALE  $file: $script changes nothing"
+        failed=1
+        return
+    fi
+    for target in $targets; do
+        if [ -n "$only" ] && [ "$only" != "$target" ]; then continue; fi
+        # Without a sanitizer: faster, and what is looked for is a wrong result.
+        (cd "$work/tree/fuzz" && cargo +nightly fuzz build -s none "$target" \
+            --target-dir "$target_dir") > "$work/build.log" 2>&1 || { cat "$work/build.log"; exit 1; }
+        mkdir -p "$work/corpus"
+        start=$(date +%s)
+        if "$target_dir/$(rustc +nightly -vV | sed -n 's/^host: //p')/release/$target" \
+            "$work/corpus" -max_total_time=60 -max_len=512 -len_control=0 -artifact_prefix="$work/" \
+            > "$work/run.log" 2>&1; then
+            echo "MISSED $target: $file: $script"
+            failed=1
+        elif grep -aq 'panicked at' "$work/run.log"; then
+            echo "found  $target, $(($(date +%s) - start)) s: $file: $script"
+        else
+            tail -5 "$work/run.log"
+            echo "BROKEN $target: $file: $script"
+            failed=1
+        fi
+        rm -rf "$work/corpus"
+    done
+}
+
+kernel=xent-core/src/kernel
+# The tail of a sum; the tail of an output.
+mutant "log_sum_exp cross_entropy clipped_cross_entropy" $kernel/tree.rs \
+    's/let chunks = x.chunks(S::LANES).zip(y.chunks(S::LANES));/let chunks = x.chunks_exact(S::LANES).zip(y.chunks_exact(S::LANES));/'
+mutant "softmax binary_losses" $kernel/map.rs \
+    's/^    s.store(map.of(s, s.load(x_tail, 0.0), s.load(y_tail, 0.0)), out.into_remainder());$//'
+# One label too many; a row of another image; a clip range that is not
+# checked; the digits of a small loss.
+mutant "cross_entropy" xent-core/src/targets.rs 's/if index < classes =>/if index <= classes =>/'
+mutant "softmax cross_entropy binary_losses" xent-core/src/rows.rs \
+    's/outer \* self.outer_stride + (row - outer \* self.inner)/row * self.outer_stride + (row - outer * self.inner)/'
+mutant "clipped_cross_entropy" xent-core/src/loss/clip.rs 's/ \&\& self.hi <= 1.0//'
+mutant "clipped_cross_entropy" $kernel/clipped.rs \
+    's/^        let loss = s.select(s.eq(p, self.max), self.loss_of_max, loss);$//'
+exit $failed
