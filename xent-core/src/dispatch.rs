@@ -65,6 +65,7 @@ macro_rules! kernels {
 
 kernels! {
     lse(x: &[f32]) -> f32 = log_sum_exp::log_sum_exp;
+    lse_rows(x: &[f32], classes: usize, out: &mut [f32]) = log_sum_exp::log_sum_exps;
     lse_state(x: &[f32]) -> LogSumExp = log_sum_exp::state;
     lse_push(state: &mut BlockState, x: &[f32]) = log_sum_exp::push;
     lse_value(state: &LogSumExp) -> f32 = log_sum_exp::value;

@@ -147,6 +147,12 @@ fn layout_and_neighbours_change_no_bit() {
             };
             let want = compute(Rows::new(&x, n_rows, classes).unwrap());
             // Row by row, without neighbours.
+            let mut lse = vec![0.0; n_rows];
+            backend.log_sum_exp_rows(Rows::new(&x, n_rows, classes).unwrap(), &mut lse).unwrap();
+            for (row, x) in x.chunks(classes).enumerate() {
+                let alone = backend.log_sum_exp(x);
+                assert_eq!(alone.to_bits(), lse[row].to_bits(), "{backend:?}, row {row} alone");
+            }
             for row in 0..n_rows {
                 let x = &x[row * classes..][..classes];
                 let alone = loss.row(x, labels[row]).unwrap();

@@ -11,17 +11,17 @@ use xent_core::{Backend, Error, LogSumExp, Rows};
 
 /// Below this much work one thread is as fast.
 ///
-/// Measured with log-sum-exp, which costs least an element (0.14 to 0.2 ns). Two threads that slept, as
-/// rayon's do between calls, ran at 0.4 to 0.9 times the speed of one at 2^18 and 2^19 elements, in rows of
-/// 1,000 and in one row, and at 1.06 to 1.19 times at 2^20; threads still awake win from 2^18 on (up to 1.9
-/// times). This is the figure for those asleep. AMD EPYC, 2 cores, AVX-512, rustc 1.95, 2026-11-22, other
-/// jobs running (load 3 to 7), so repeat it on a quiet machine:
+/// Measured with log-sum-exp, which costs least an element (0.14 to 0.2 ns), in rows of 1,000 and in one
+/// row. Two threads that sleep, as rayon's do between calls, run at 0.5 times the speed of one at 2^18
+/// elements, 0.7 at 2^19 and 1.2 at 2^20; threads still awake at 1.8 to 2.1 from 2^18 on. AMD EPYC (Zen 5),
+/// 2 cores, AVX-512, rustc 1.95, 2026-11-22:
 /// `cargo test --release -p xent-std --lib two_threads -- --ignored --nocapture`.
 const MIN_WORK: usize = 1 << 20;
 
-/// What a row costs beside its elements, in elements. In the same measurement a row of 10 classes took
-/// 42 ns, as long as 200 elements; this is less, for the kernels that take several short rows at once.
-const ROW_WORK: usize = 32;
+/// What a row costs beside its elements, in elements: a row of 10 classes takes 6 ns, as long as 40
+/// elements of a long one. This is less: with it rows of 10 are shared from 2^19 elements on (1.3 times
+/// the speed of one thread, asleep), not yet at 2^18 (0.8 times).
+const ROW_WORK: usize = 16;
 
 /// A task has at least this much.
 const MIN_TASK_WORK: usize = 1 << 14;

@@ -174,6 +174,17 @@ pub(crate) fn log_sum_exp<S: Simd>(s: S, x: &[f32]) -> f32 {
     value(s, &state(s, x))
 }
 
+/// Log-sum-exps of the rows of `classes` elements that lie one after another in `x`.
+#[inline(always)]
+pub(crate) fn log_sum_exps<S: Simd>(s: S, x: &[f32], classes: usize, out: &mut [f32]) {
+    if classes <= short_rows::MAX_CLASSES {
+        return short_rows::log_sum_exps(s, x, classes.max(1), out);
+    }
+    for (row, out) in x.chunks_exact(classes).zip(out) {
+        *out = log_sum_exp(s, row);
+    }
+}
+
 /// Losses of the rows of `classes` elements that lie one after another in `x`.
 #[inline(always)]
 pub(crate) fn label_losses<S: Simd>(

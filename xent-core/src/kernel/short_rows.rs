@@ -1,4 +1,4 @@
-//! Losses of many short rows, a row in each lane.
+//! Log-sum-exps and losses of many short rows, a row in each lane.
 //!
 //! Row by row, a row of ten spends its time on folding lanes and on one logarithm. Here one vector
 //! holds a class of as many rows as there are lanes, so that maximum, sum and logarithm are taken for
@@ -7,10 +7,10 @@
 //!
 //! 1. Transpose a group of rows into one vector a class.
 //! 2. The maximum, the exponentials of what is below it, how many classes equal it, and their sum.
-//! 3. `(m - x_t) + ln(1 + s)` for all rows of the group.
-//! 4. A row whose loss is not finite is taken again by itself: `log_sum_exp.rs` knows why.
+//! 3. `m + ln(1 + s)`, or `(m - x_t) + ln(1 + s)`, for all rows of the group.
+//! 4. A row whose result is not finite is taken again by itself: `log_sum_exp.rs` knows why.
 
-use super::log_sum_exp::{ExpBelowMax, loss, state};
+use super::log_sum_exp::{ExpBelowMax, log_sum_exp, loss, state};
 use super::tree::{Term, fold_registers};
 use crate::math::exp::{SCALE, UNSCALE};
 use crate::math::ln_1p::ln_1p;
@@ -39,7 +39,9 @@ pub(crate) fn label_losses<S: Simd>(
         {
             *to = row.get(label).copied().unwrap_or(f32::NAN);
         }
-        s.store(group_losses(s, rows, classes, s.load(&label_logits, 0.0)), out);
+        let (m, ln_1p_sum) = group_state(s, rows, classes);
+        let losses = s.add(s.sub(m, s.load(&label_logits, 0.0)), ln_1p_sum);
+        s.store(losses, out);
 
         for ((row, out), &x_t) in rows.chunks_exact(classes).zip(out).zip(&label_logits) {
             if !out.is_finite() {
@@ -49,9 +51,24 @@ pub(crate) fn label_losses<S: Simd>(
     }
 }
 
-/// The losses of as many rows as there are lanes, or fewer.
+/// Log-sum-exps of the rows of `classes` elements, at most [`MAX_CLASSES`], one after another in `x`.
 #[inline(always)]
-fn group_losses<S: Simd>(s: S, rows: &[f32], classes: usize, x_t: S::F32) -> S::F32 {
+pub(crate) fn log_sum_exps<S: Simd>(s: S, x: &[f32], classes: usize, out: &mut [f32]) {
+    let groups = x.chunks(classes * S::LANES);
+    for (rows, out) in groups.zip(out.chunks_mut(S::LANES)) {
+        let (m, ln_1p_sum) = group_state(s, rows, classes);
+        s.store(s.add(m, ln_1p_sum), out);
+        for (row, out) in rows.chunks_exact(classes).zip(out) {
+            if !out.is_finite() {
+                *out = log_sum_exp(s, row);
+            }
+        }
+    }
+}
+
+/// `m` and `ln(1 + s)` of as many rows as there are lanes, or fewer.
+#[inline(always)]
+fn group_state<S: Simd>(s: S, rows: &[f32], classes: usize) -> (S::F32, S::F32) {
     let zero = s.splat(0.0);
     let mut columns = [zero; MAX_CLASSES];
     let mut m = s.splat(f32::NEG_INFINITY);
@@ -69,7 +86,7 @@ fn group_losses<S: Simd>(s: S, rows: &[f32], classes: usize, x_t: S::F32) -> S::
     let mut errors = [zero; MAX_CLASSES];
     fold_registers(s, &mut columns, &mut errors, classes);
     let (Some(&sum), Some(&error)) = (columns.first(), errors.first()) else {
-        return zero;
+        return (m, zero);
     };
     // The sum as an f32, then the classes beside one that equal the maximum: the additions of
     // block_state.
@@ -81,5 +98,5 @@ fn group_losses<S: Simd>(s: S, rows: &[f32], classes: usize, x_t: S::F32) -> S::
     let lost = s.add(s.sub(ties, s.sub(total, part)), s.sub(ordered, part));
     let total = s.add(total, s.add(lost, ordered_error));
 
-    s.add(s.sub(m, x_t), ln_1p(s, s.mul(total, s.splat(UNSCALE))))
+    (m, ln_1p(s, s.mul(total, s.splat(UNSCALE))))
 }
