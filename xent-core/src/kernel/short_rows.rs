@@ -8,7 +8,8 @@
 //! 1. Transpose a group of rows into one vector a class.
 //! 2. The maximum, the exponentials of what is below it, how many classes equal it, and their sum.
 //! 3. `m + ln(1 + s)`, or `(m - x_t) + ln(1 + s)`, for all rows of the group.
-//! 4. A row whose result is not finite is taken again by itself: `log_sum_exp.rs` knows why.
+//! 4. A row whose result is not finite is taken again by itself: `log_sum_exp.rs` knows why. So are the
+//!    rows of a group that is too small to gain by it.
 
 use super::log_sum_exp::{ExpBelowMax, log_sum_exp, loss, state};
 use super::tree::{Term, fold_registers};
@@ -33,16 +34,18 @@ pub(crate) fn label_losses<S: Simd>(
 ) {
     let groups = x.chunks(classes * S::LANES).zip(labels.chunks(S::LANES));
     for ((rows, labels), out) in groups.zip(out.chunks_mut(S::LANES)) {
-        let mut label_logits = [0.0; MAX_LANES];
+        let mut label_logits = [f32::NAN; MAX_LANES];
         for ((to, row), &label) in
             label_logits.iter_mut().zip(rows.chunks_exact(classes)).zip(labels)
         {
             *to = row.get(label).copied().unwrap_or(f32::NAN);
         }
-        let (m, ln_1p_sum) = group_state(s, rows, classes);
-        let losses = s.add(s.sub(m, s.load(&label_logits, 0.0)), ln_1p_sum);
-        s.store(losses, out);
-
+        if is_worth_a_group::<S>(out.len()) {
+            let (m, ln_1p_sum) = group_state(s, rows, classes);
+            s.store(s.add(s.sub(m, s.load(&label_logits, 0.0)), ln_1p_sum), out);
+        } else {
+            out.fill(f32::NAN);
+        }
         for ((row, out), &x_t) in rows.chunks_exact(classes).zip(out).zip(&label_logits) {
             if !out.is_finite() {
                 *out = loss(s, &state(s, row), x_t);
@@ -56,14 +59,25 @@ pub(crate) fn label_losses<S: Simd>(
 pub(crate) fn log_sum_exps<S: Simd>(s: S, x: &[f32], classes: usize, out: &mut [f32]) {
     let groups = x.chunks(classes * S::LANES);
     for (rows, out) in groups.zip(out.chunks_mut(S::LANES)) {
-        let (m, ln_1p_sum) = group_state(s, rows, classes);
-        s.store(s.add(m, ln_1p_sum), out);
+        if is_worth_a_group::<S>(out.len()) {
+            let (m, ln_1p_sum) = group_state(s, rows, classes);
+            s.store(s.add(m, ln_1p_sum), out);
+        } else {
+            out.fill(f32::NAN);
+        }
         for (row, out) in rows.chunks_exact(classes).zip(out) {
             if !out.is_finite() {
                 *out = log_sum_exp(s, row);
             }
         }
     }
+}
+
+/// A group of a quarter of the lanes takes as long as its rows one by one: with 10 classes, AVX-512
+/// takes 118 ns for a group of one row and 128 for one of four, and 40 for a row.
+#[inline(always)]
+fn is_worth_a_group<S: Simd>(n_rows: usize) -> bool {
+    4 * n_rows >= S::LANES
 }
 
 /// `m` and `ln(1 + s)` of as many rows as there are lanes, or fewer.

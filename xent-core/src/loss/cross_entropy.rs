@@ -161,8 +161,8 @@ impl RowLoss for CrossEntropy {
                 let mut start = 0;
                 for out in out.chunks_mut(BATCH) {
                     let mut indices = [0; BATCH];
-                    for (i, index) in indices.iter_mut().enumerate() {
-                        // The labels were checked: one outside is beyond the batch, and unused.
+                    for (i, index) in indices.iter_mut().enumerate().take(out.len()) {
+                        // The labels were checked: 0 stands for none of them.
                         *index = usize::try_from(labels.get(start + i)).unwrap_or(0);
                     }
                     let x = x.range(start..start + out.len());
