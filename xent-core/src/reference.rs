@@ -72,7 +72,7 @@ pub fn log_sum_exp(x: &[f32]) -> f64 {
 }
 
 /// The mean of `m - x_i` over the elements that are not the first maximum, weighted by
-/// `exp(x_i - m)`: the `D` of [`accuracy`](crate::accuracy). 0 where the weights are 0.
+/// `exp(x_i - m)`: the `D` of [`accuracy`]. 0 where the weights are 0.
 ///
 /// ```
 /// assert_eq!(xent_core::reference::mean_distance(&[3.0, 1.0]), 2.0);
