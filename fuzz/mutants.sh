@@ -12,6 +12,10 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 target_dir=${CARGO_TARGET_DIR:-$work/target}
 only=${1:-}
+if [ -n "$only" ] && [ ! -f "$root/fuzz/fuzz_targets/$only.rs" ]; then
+    echo "no target is named $only" >&2
+    exit 2
+fi
 failed=0
 
 # mutant TARGETS FILE SED-SCRIPT: what the script changes in the file, the targets must find.
@@ -22,7 +26,7 @@ mutant() {
     mkdir "$work/tree"
     cp -r "$root/Cargo.toml" "$root/xent-core" "$work/tree"
     mkdir "$work/tree/fuzz"
-    cp -r "$root/fuzz/Cargo.toml" "$root/fuzz/src" "$root/fuzz/fuzz_targets" "$work/tree/fuzz"
+    cp -r "$root/fuzz/Cargo.toml" "$root/fuzz/Cargo.lock" "$root/fuzz/src" "$root/fuzz/fuzz_targets" "$work/tree/fuzz"
     # Its other members are not there.
     sed -i 's/^members = .*/members = ["xent-core"]/' "$work/tree/Cargo.toml"
     sed -i "$script" "$work/tree/$file"
@@ -55,6 +59,9 @@ mutant() {
 }
 
 kernel=xent-core/src/kernel
+# The first chunk of a sum.
+mutant "clipped_cross_entropy" $kernel/tree.rs \
+    's/\*self = TreeSum { chunks: self.value(),/*self = TreeSum { chunks: self.chunks,/'
 # The tail of a sum; the tail of an output.
 mutant "log_sum_exp cross_entropy clipped_cross_entropy" $kernel/tree.rs \
     's/let chunks = x.chunks(S::LANES).zip(y.chunks(S::LANES));/let chunks = x.chunks_exact(S::LANES).zip(y.chunks_exact(S::LANES));/'

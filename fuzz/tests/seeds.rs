@@ -1,7 +1,4 @@
-//! The checks without libFuzzer: on pseudo-random bytes, and on every input that once found something.
-
-use std::fs;
-use std::path::Path;
+//! The checks without libFuzzer, on pseudo-random bytes.
 
 use xent_fuzz::TARGETS;
 
@@ -28,20 +25,4 @@ fn random_bytes_find_nothing() {
         found.extend((0..INPUTS).find(finds).map(|seed| format!("{name}, seed {seed}")));
     }
     assert_eq!(found, [""; 0], "see above");
-}
-
-/// `regressions/TARGET/` holds inputs as libFuzzer wrote them.
-#[test]
-fn inputs_that_once_found_something_find_nothing() {
-    for (name, check) in TARGETS {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("regressions").join(name);
-        let Ok(files) = fs::read_dir(folder) else { continue };
-        for file in files {
-            let path = file.expect("a readable folder").path();
-            let data = fs::read(&path).expect("a readable file");
-            if std::panic::catch_unwind(|| check(&data)).is_err() {
-                panic!("{}: see above", path.display());
-            }
-        }
-    }
 }

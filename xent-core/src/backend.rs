@@ -38,7 +38,8 @@ pub struct Backend(Kind);
 #[cfg(all(feature = "avx2", any(target_arch = "x86", target_arch = "x86_64")))]
 cpufeatures::new!(has_avx2, "avx2", "fma");
 #[cfg(all(feature = "avx512", any(target_arch = "x86", target_arch = "x86_64")))]
-cpufeatures::new!(has_avx512, "avx512f");
+// The compiler takes AVX2 and FMA for granted with AVX-512F.
+cpufeatures::new!(has_avx512, "avx512f", "avx2", "fma");
 
 /// Makes [`Kind`] and what asks for one from a table: when the build has the backend, its kind, its
 /// name, whether it fuses `a * b + c`, and whether this CPU has it.

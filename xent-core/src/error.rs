@@ -16,7 +16,8 @@ use core::fmt;
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Error {
-    /// A slice has another length than its shape or its partner asks for.
+    /// A slice has another length than its shape or its partner asks for; of two shapes with as many
+    /// elements, another number of rows.
     LengthMismatch {
         /// Elements that are needed; `usize::MAX` where the count does not fit.
         expected: usize,

@@ -14,7 +14,7 @@ use crate::math::pair::{self, Pair};
 ///
 /// That is all that blocks, streams, shards of a vocabulary and threads need: each reduces its part,
 /// and the parts merge. The state of nothing, `(-inf, 0)`, is the identity, and so is one of only
-/// `-inf`. NaN absorbs everything, then `+inf`.
+/// `-inf`. NaN absorbs everything, then `+inf`. A state holds up to 2^60 elements.
 ///
 /// Source: M. Milakov, N. Gimelshein, Online normalizer calculation for softmax (2018).
 ///

@@ -110,9 +110,5 @@ fn check_shapes(x: &Rows<'_>, y: &Rows<'_>) -> Result<(), Error> {
     if x.n_rows() > 0 && x.classes() == 0 {
         return Err(Error::EmptyClasses { n_rows: x.n_rows() });
     }
-    if x.n_rows() != y.n_rows() || x.classes() != y.classes() {
-        let (expected, found) = (x.n_elements(), y.n_elements());
-        return Err(Error::LengthMismatch { expected, found });
-    }
-    Ok(())
+    x.check_shape_of(y)
 }

@@ -156,12 +156,23 @@ fn weighted(weight: f64, term: f64) -> f64 {
     if weight == 0.0 { 0.0 } else { weight * term }
 }
 
+/// `q` limited to `lo ..= hi`. The range is taken as given: the losses check it, nothing here does.
+fn clip_to(q: f64, lo: f64, hi: f64) -> f64 {
+    if q < lo {
+        lo
+    } else if q > hi {
+        hi
+    } else {
+        q
+    }
+}
+
 /// `-ln(clip(q_c))`, the loss of one class.
 fn clipped_term(p: &[f32], c: usize, clip: [f32; 2], normalize: bool) -> f64 {
     let [lo, hi] = clip.map(f64::from);
     let p_c = at(p, c);
     if !normalize {
-        return if p_c.is_nan() { p_c } else { -log(p_c.clamp(lo, hi)) };
+        return if p_c.is_nan() { p_c } else { -log(clip_to(p_c, lo, hi)) };
     }
     let others = p.iter().enumerate().filter(|&(i, _)| i != c);
     let others = Sum::of(others.map(|(_, &p)| f64::from(p)));
@@ -223,6 +234,6 @@ pub fn clipped_binary_cross_entropy(p: f32, y: f32, clip: [f32; 2]) -> f64 {
         return f64::NAN;
     }
     let [lo, hi] = clip.map(f64::from);
-    let (q, y) = (f64::from(p).clamp(lo, hi), f64::from(y));
+    let (q, y) = (clip_to(f64::from(p), lo, hi), f64::from(y));
     weighted(y, -log(q)) + weighted(1.0 - y, -log1p(-q))
 }

@@ -127,7 +127,8 @@ impl<'a> Rows<'a> {
     /// `self`, if its last element is inside `data`.
     fn checked(self) -> Result<Self, Error> {
         if self.n_rows == 0 || self.classes == 0 {
-            return Ok(self);
+            // No element is ever asked for, so that the strides need not fit.
+            return Ok(Rows { outer_stride: 0, class_stride: 0, ..self });
         }
         let last_row = (self.n_rows - 1).saturating_mul(self.outer_stride);
         let last_class = (self.classes - 1).saturating_mul(self.class_stride);
@@ -169,6 +170,19 @@ impl<'a> Rows<'a> {
     #[must_use]
     pub const fn n_elements(&self) -> usize {
         self.n_rows.saturating_mul(self.classes)
+    }
+
+    /// Whether `other` has the shape of `self`. The error has the elements of both, or where these are
+    /// as many, the rows.
+    pub(crate) fn check_shape_of(&self, other: &Rows<'_>) -> Result<(), Error> {
+        if self.n_rows == other.n_rows && self.classes == other.classes {
+            return Ok(());
+        }
+        let (mut expected, mut found) = (self.n_elements(), other.n_elements());
+        if expected == found {
+            (expected, found) = (self.n_rows, other.n_rows);
+        }
+        Err(Error::LengthMismatch { expected, found })
     }
 
     /// The element of a row and a class, `None` outside.

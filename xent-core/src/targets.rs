@@ -161,13 +161,7 @@ impl<'a> Targets<'a> {
                 }
                 Ok(())
             }
-            Kind::Distributions(targets) => {
-                if targets.n_rows() != n_rows || targets.classes() != classes {
-                    let (expected, found) = (rows.n_elements(), targets.n_elements());
-                    return Err(Error::LengthMismatch { expected, found });
-                }
-                Ok(())
-            }
+            Kind::Distributions(targets) => rows.check_shape_of(targets),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use xent_core::{
     Backend, BinaryCrossEntropy, ClippedBinaryCrossEntropy, ClippedCrossEntropy, CrossEntropy,
-    Error, Rows, Target, Targets,
+    Error, LossTotal, Rows, Target, Targets, reference,
 };
 
 const UNTOUCHED: f32 = -77.0;
@@ -27,6 +27,13 @@ fn rows_that_do_not_fit_their_slice() {
     // Nothing is read of nothing, whatever the strides.
     assert!(Rows::strided(&[], 0, 9, usize::MAX, usize::MAX).is_ok());
     assert!(Rows::strided(&[], 9, 0, usize::MAX, usize::MAX).is_ok());
+    let nothing = Rows::strided(&[1.0], usize::MAX, 0, usize::MAX, usize::MAX).unwrap();
+    assert_eq!(nothing.as_slice(2), Some(&[][..]));
+    assert_eq!(nothing.range(usize::MAX - 3..usize::MAX).range(1..9).as_slice(1), Some(&[][..]));
+    assert_eq!(nothing.get(2, 0), None);
+    let mut lse = [UNTOUCHED; 3];
+    Backend::detected().log_sum_exp_rows(nothing.range(5..8), &mut lse).unwrap();
+    assert_eq!(lse, [f32::NEG_INFINITY; 3]);
     // A stride of 0 repeats a row.
     assert_eq!(Rows::strided(&data, 100, 12, 0, 1).map(|rows| rows.n_rows()), Ok(100));
 }
@@ -126,9 +133,9 @@ fn lengths_that_differ() {
             assert_eq!(result, mismatch(2, n_out));
         }
     }
-    // As many elements, another shape.
+    // As many elements, another shape: the rows tell.
     for result in label_losses(rows, other.into(), &mut out[..2]) {
-        assert_eq!(result, mismatch(6, 6));
+        assert_eq!(result, mismatch(2, 3));
     }
     for result in label_losses(rows, rows.range(0..1).into(), &mut out[..2]) {
         assert_eq!(result, mismatch(6, 3));
@@ -138,7 +145,7 @@ fn lengths_that_differ() {
         let clipped = ClippedBinaryCrossEntropy::new().backend(backend);
         assert_eq!(binary.row(&x, &x[..5], &mut out), mismatch(6, 5));
         assert_eq!(binary.row(&x, &x, &mut out[..5]), mismatch(6, 5));
-        assert_eq!(binary.rows(rows, other, &mut out), mismatch(6, 6));
+        assert_eq!(binary.rows(rows, other, &mut out), mismatch(2, 3));
         assert_eq!(binary.total(rows, rows.range(0..1)), mismatch(6, 3));
         assert_eq!(clipped.row(&x, &x[..5], &mut out), mismatch(6, 5));
         assert_eq!(clipped.row(&x, &x, &mut out[..5]), mismatch(6, 5));
@@ -276,4 +283,25 @@ fn messages_say_what_was_found_and_what_was_needed() {
         assert_eq!(error.to_string(), message);
         let _: &dyn core::error::Error = &error;
     }
+}
+
+#[test]
+fn the_reference_and_the_total_take_anything() {
+    for [lo, hi] in [[1.0, 0.0], [f32::NAN, 1.0], [0.0, f32::NAN], [-1.0, 2.0]] {
+        for p in [0.5, f32::NAN, -1.0, f32::INFINITY] {
+            let _ = reference::clipped_binary_cross_entropy(p, 1.0, [lo, hi]);
+            for normalize in [false, true] {
+                let (x, y) = ([p, 0.5], [0.5, 0.5]);
+                let _ = reference::clipped_cross_entropy(&x, 0, [lo, hi], normalize);
+                let _ = reference::clipped_cross_entropy(&x, usize::MAX, [lo, hi], normalize);
+                let _ = reference::clipped_cross_entropy_target(&x, &y, [lo, hi], normalize);
+            }
+        }
+    }
+    let mut total = LossTotal::EMPTY;
+    total.push(1.0, 1.0);
+    for _ in 0..70 {
+        total = total.merge(total);
+    }
+    assert_eq!((total.count(), total.mean()), (u64::MAX, 1.0));
 }

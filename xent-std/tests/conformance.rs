@@ -138,7 +138,7 @@ fn assert_near(got: &[f32], expected: &[f64], digits: f64, context: &str) {
     }
 }
 
-/// Figures of NUMERICS.md, section 7, with eight digits.
+/// Figures of the documents that xent began from, with eight digits.
 const EIGHT_DIGITS: f64 = 6e-8;
 
 const ROWS: &str = "[0.4, 2, 1.3, 1.2, 0.3, 0.2, 0.4, 0.5, 2.3]";
@@ -231,7 +231,7 @@ const FIGURES: &[(&str, &[f64])] = &[
     ),
 ];
 
-/// NUMERICS.md, section 1: logits, label, loss at four digits. It is where others lose all of them.
+/// Logits, label, loss at four digits: small losses, of which others lose all digits.
 const SMALL_LOSSES: &[(&str, &str, f64)] = &[
     ("[20, 0, 0, 0]", "0", 6.183e-9),
     ("[17, 0]", "0", 4.140e-8),

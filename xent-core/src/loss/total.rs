@@ -44,7 +44,8 @@ impl LossTotal {
 
     /// Adds one loss: `weight * loss` to the sum, `weight` to the weights, 1 to the count.
     ///
-    /// A loss of weight 0 contributes 0, also where it is NaN or infinite.
+    /// `weight`: finite and not negative. A loss of weight 0 contributes 0, also where it is NaN or
+    /// infinite.
     ///
     /// ```
     /// let mut total = xent_core::LossTotal::EMPTY;
@@ -57,7 +58,7 @@ impl LossTotal {
             self.sum += f64::from(weight) * f64::from(loss);
             self.weight += f64::from(weight);
         }
-        self.count += 1;
+        self.count = self.count.saturating_add(1);
     }
 
     /// The total of both.
@@ -73,7 +74,7 @@ impl LossTotal {
         LossTotal {
             sum: self.sum + other.sum,
             weight: self.weight + other.weight,
-            count: self.count + other.count,
+            count: self.count.saturating_add(other.count),
         }
     }
 
