@@ -15,7 +15,7 @@ use crate::compare::{
     Classes, Output, Promise, assert_due, assert_same_bits, assert_same_f64, bits,
 };
 use crate::cross_entropy::shape;
-use crate::layout::Layout;
+use crate::layout::{Layout, shape_error};
 
 /// See the module.
 pub fn check(data: &[u8]) {
@@ -39,9 +39,7 @@ pub fn check(data: &[u8]) {
     if n_rows > 0 && classes == 0 {
         due.push(Error::EmptyClasses { n_rows });
     }
-    if [y_rows, y_classes] != [n_rows, classes] {
-        due.push(Error::LengthMismatch { expected: n, found: y.len() });
-    }
+    due.extend(shape_error([n_rows, classes], [y_rows, y_classes]));
     let mut due_with_out = due.clone();
     if out_len != n {
         due_with_out.push(Error::LengthMismatch { expected: n, found: out_len });

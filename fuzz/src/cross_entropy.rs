@@ -17,7 +17,7 @@ use crate::compare::{
     Classes, Output, Promise, assert_due, assert_same_bits, assert_same_f64, bits,
 };
 use crate::labels::{Labels, due_errors};
-use crate::layout::Layout;
+use crate::layout::{Layout, shape_error};
 
 /// See the module.
 pub fn check(data: &[u8]) {
@@ -147,12 +147,7 @@ impl Case {
         let mut due = match self {
             Case::Labels(labels) => due_errors(&labels.to_i64(), n_rows, classes),
             Case::Distributions { n_rows: found_rows, classes: found_classes, .. } => {
-                if (*found_rows, *found_classes) == (n_rows, classes) {
-                    vec![]
-                } else {
-                    let (expected, found) = (n_rows * classes, found_rows * found_classes);
-                    vec![Error::LengthMismatch { expected, found }]
-                }
+                shape_error([n_rows, classes], [*found_rows, *found_classes]).into_iter().collect()
             }
         };
         if n_rows > 0 && classes == 0 {

@@ -148,3 +148,15 @@ pub fn check_extreme_shapes(bytes: &mut Bytes<'_>) {
     let expected = (wide[0] * wide[1]).checked_mul(wide[2]).map_or(usize::MAX, saturated);
     assert_eq!(channels.is_ok(), expected == data.len(), "{channels:?}");
 }
+
+/// The error that is due where a shape of rows and classes should be another.
+pub(crate) fn shape_error(expected: [usize; 2], found: [usize; 2]) -> Option<Error> {
+    let [n_expected, n_found] = [expected, found].map(|[n_rows, classes]| n_rows * classes);
+    if expected == found {
+        None
+    } else if n_expected == n_found {
+        Some(Error::LengthMismatch { expected: expected[0], found: found[0] })
+    } else {
+        Some(Error::LengthMismatch { expected: n_expected, found: n_found })
+    }
+}
