@@ -1,17 +1,11 @@
 //! Inputs: the same at every run, on every machine.
 
+use rand::rngs::Xoshiro256PlusPlus;
+use rand::{RngExt, SeedableRng};
+
 /// Numbers in [0, 1), the same for the same seed.
-///
-/// Source: S. Vigna, splitmix64 (2015).
 fn uniform(seed: u64, n: usize) -> impl Iterator<Item = f32> {
-    let mut state = seed;
-    (0..n).map(move |_| {
-        state = state.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = state;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        ((z ^ (z >> 31)) >> 40) as f32 / 16_777_216.0
-    })
+    Xoshiro256PlusPlus::seed_from_u64(seed).random_iter().take(n)
 }
 
 /// `n` logits in [-4, 4): no loss is so small that the naive loops lose it.

@@ -330,6 +330,8 @@ proptest! {
         let logits = Logits::new(&x);
         logits.check_log_sum_exp(&mut Ledger::of_one_case("log_sum_exp"), &case);
         logits.check_loss(&mut Ledger::of_one_case("cross_entropy, label"), at.index(x.len()), &case);
+        let (mut p, mut ln_p) = (Ledger::of_one_case("softmax"), Ledger::of_one_case("log_softmax"));
+        logits.check_softmax(&mut p, &mut ln_p, &case);
         let mut random = Random::new(seed);
         let y: Vec<f32> = x.iter().map(|_| if random.below(3) == 0 { 0.0 } else { random.unit() }).collect();
         logits.check_target_loss(&mut Ledger::of_one_case("cross_entropy, distribution"), &y, &case);
@@ -353,10 +355,16 @@ proptest! {
         normalize in any::<bool>(),
     ) {
         let label = at.index(p.len());
+        let y: Vec<f32> = p.iter().rev().copied().collect();
+        let want_target = reference::clipped_cross_entropy_target(&p, &y, clip, normalize);
+        let mut target_ledger = Ledger::of_one_case("clipped_cross_entropy, distribution");
         let want = reference::clipped_cross_entropy(&p, label, clip, normalize);
         let mut ledger = Ledger::of_one_case("clipped_cross_entropy, label");
         for backend in Backend::all() {
             let loss = ClippedCrossEntropy::new().clip(clip[0], clip[1]).normalize(normalize);
+            let got = loss.backend(backend).row(&p, &y[..]).unwrap();
+            let ulp = accuracy::CLIPPED_LOSS;
+            target_ledger.check(backend, got, want_target, ulp, want_target, &|| format!("{y:?} of {p:?}"));
             let got = loss.backend(backend).row(&p, label).unwrap();
             ledger.check(backend, got, want, accuracy::CLIPPED_LOSS, want, &|| format!("{label} in {p:?}"));
         }

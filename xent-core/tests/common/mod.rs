@@ -2,6 +2,8 @@
 //! libraries, and a ledger that compares, remembers the worst, and prints it.
 #![allow(dead_code, reason = "each suite uses a part")]
 
+use rand::rngs::Xoshiro256PlusPlus;
+use rand::{Rng, SeedableRng};
 use xent_core::{Backend, accuracy};
 
 /// Lengths around every lane, group, block and chunk edge.
@@ -22,18 +24,15 @@ pub(crate) fn short_lengths() -> Vec<usize> {
 }
 
 /// Numbers from a seed, the same on every machine.
-pub(crate) struct Random(u64);
+pub(crate) struct Random(Xoshiro256PlusPlus);
 
 impl Random {
     pub(crate) fn new(seed: u64) -> Self {
-        Random(seed.wrapping_mul(2).wrapping_add(1))
+        Random(Xoshiro256PlusPlus::seed_from_u64(seed))
     }
 
     pub(crate) fn bits(&mut self) -> u32 {
-        self.0 =
-            self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        let x = (self.0 ^ (self.0 >> 29)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        (x >> 32) as u32
+        self.0.next_u32()
     }
 
     /// In [0, 1).
