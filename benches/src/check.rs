@@ -1,6 +1,7 @@
 //! The check of a result, before it is timed.
 
-use xent_core::{accuracy, reference};
+use xent_core::accuracy;
+use xent_core::reference::{self, Options};
 
 use crate::Contender;
 
@@ -74,6 +75,48 @@ pub fn cross_entropy(x: &[f32], classes: usize, labels: &[i64]) -> Vec<Expected>
         Expected { index, value, ulp: accuracy::LOSS + reference::mean_distance(row) / 2.0 }
     };
     samples(labels.len()).map(expected).collect()
+}
+
+/// Of some rows with options, of the bound of the loss and those of the options.
+#[must_use]
+pub fn cross_entropy_with(
+    x: &[f32],
+    classes: usize,
+    labels: &[i64],
+    sample_weights: &[f32],
+    options: &Options<'_>,
+) -> Vec<Expected> {
+    let expected = |index: usize| {
+        let row = &x[index * classes..][..classes];
+        let mut y = vec![0.0; classes];
+        y[labels[index] as usize] = 1.0;
+        let sample_weight = sample_weights.get(index).copied().unwrap_or(1.0);
+        let options = Options { sample_weight, ..*options };
+        let value = reference::cross_entropy_with(row, &y, &options);
+        // The options add to the bound what depends on the row; a formula that is wrong is off by more.
+        Expected { index, value, ulp: 64.0 }
+    };
+    samples(labels.len()).map(expected).collect()
+}
+
+/// Of some elements of the gradients, the labels' among them.
+#[must_use]
+pub fn cross_entropy_gradient(x: &[f32], classes: usize, labels: &[i64]) -> Vec<Expected> {
+    let of_row = |row: usize| {
+        let (row_x, label) = (&x[row * classes..][..classes], labels[row] as usize);
+        let mut y = vec![0.0; classes];
+        y[label] = 1.0;
+        let mut gradient = vec![0.0; classes];
+        reference::cross_entropy_gradient(row_x, &y, &Options::default(), &mut gradient);
+        let m = row_x.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+        let distance = reference::mean_distance(row_x);
+        [0, label, classes - 1].map(|class| Expected {
+            index: row * classes + class,
+            value: gradient[class],
+            ulp: accuracy::GRADIENT + (f64::from(m - row_x[class]) + distance) / 2.0,
+        })
+    };
+    samples(labels.len()).flat_map(of_row).collect()
 }
 
 /// Keras' clip range, which is the default.

@@ -40,6 +40,14 @@ pub fn labels(n: usize, classes: usize) -> Vec<i64> {
     uniform(5, n).map(|u| (u * classes as f32) as i64).map(|l| l.min(classes as i64 - 1)).collect()
 }
 
+/// `n` weights around 1, and one of 0.
+#[must_use]
+pub fn weights(n: usize) -> Vec<f32> {
+    let mut weights: Vec<f32> = uniform(6, n).map(|u| 0.5 + u).collect();
+    weights[n / 2] = 0.0;
+    weights
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -8,4 +8,4 @@ pub mod input;
 pub mod naive;
 mod run;
 
-pub use run::{Contender, Shape, bench, criterion};
+pub use run::{Contender, Shape, bench, bench_backends, criterion};

@@ -65,6 +65,18 @@ pub fn cross_entropy<M: Math>(x: &[f32], classes: usize, labels: &[i64], out: &m
     }
 }
 
+/// Of each row: `softmax(x)`, less 1 at the label. The loss is computed too, as the library does.
+pub fn cross_entropy_gradient<M: Math>(x: &[f32], classes: usize, labels: &[i64], out: &mut [f32]) {
+    let mut total = 0.0;
+    let rows = x.chunks_exact(classes).zip(out.chunks_exact_mut(classes));
+    for ((x, out), &label) in rows.zip(labels) {
+        softmax::<M>(x, classes, out);
+        total -= M::ln(out[label as usize]);
+        out[label as usize] -= 1.0;
+    }
+    std::hint::black_box(total);
+}
+
 /// Of each row: `-Σ y_c ln(clip(p_c))`.
 pub fn clipped_cross_entropy<M: Math>(p: &[f32], classes: usize, y: &[f32], out: &mut [f32]) {
     for ((p, y), out) in p.chunks_exact(classes).zip(y.chunks_exact(classes)).zip(out) {

@@ -91,6 +91,38 @@ pub fn bench<I>(
     c: &mut Criterion,
     operation: &str,
     size: &str,
+    shape: [usize; 2],
+    input: impl Fn() -> I,
+    expected: impl Fn(&I) -> Vec<Expected>,
+    run: impl Fn(Contender, &I, &mut [f32]),
+) {
+    bench_all(c, Contender::all(), operation, size, shape, input, expected, run);
+}
+
+/// As [`bench`], without the loops: for what has no textbook loop.
+pub fn bench_backends<I>(
+    c: &mut Criterion,
+    operation: &str,
+    size: &str,
+    shape: [usize; 2],
+    input: impl Fn() -> I,
+    expected: impl Fn(&I) -> Vec<Expected>,
+    run: impl Fn(Backend, &I, &mut [f32]),
+) {
+    let contenders = Backend::all().map(Contender::Backend);
+    bench_all(c, contenders, operation, size, shape, input, expected, |contender, i, out| {
+        if let Contender::Backend(backend) = contender {
+            run(backend, i, out);
+        }
+    });
+}
+
+#[expect(clippy::too_many_arguments, reason = "those of its two callers, and the contenders")]
+fn bench_all<I>(
+    c: &mut Criterion,
+    contenders: impl Iterator<Item = Contender>,
+    operation: &str,
+    size: &str,
     [n_elements, n_outputs]: [usize; 2],
     input: impl Fn() -> I,
     expected: impl Fn(&I) -> Vec<Expected>,
@@ -105,7 +137,7 @@ pub fn bench<I>(
     if n_elements >= LARGE {
         group.sample_size(10).sampling_mode(SamplingMode::Flat);
     }
-    for contender in Contender::all() {
+    for contender in contenders {
         let mut checked_output = None;
         group.bench_function(BenchmarkId::new(contender.name(), size), |bencher| {
             let output = checked_output.get_or_insert_with(|| {

@@ -89,11 +89,11 @@ struct Loss {
 }
 
 impl Loss {
-    fn clipped(&self, [lo, hi]: [f32; 2]) -> ClippedBinaryCrossEntropy {
+    fn clipped(&self, [lo, hi]: [f32; 2]) -> ClippedBinaryCrossEntropy<'_> {
         ClippedBinaryCrossEntropy::new().backend(self.backend).clip(lo, hi)
     }
 
-    fn logits(&self) -> BinaryCrossEntropy {
+    fn logits(&self) -> BinaryCrossEntropy<'_> {
         BinaryCrossEntropy::new().backend(self.backend)
     }
 

@@ -5,6 +5,10 @@
 //! a distribution one for each class, whose term may be subnormal. The bounds hold for rows of any length
 //! up to 2^28 and do not grow with it.
 //!
+//! A loss or a gradient with options keeps its bound, of which [`FOCAL`], [`Z_LOSS`], [`TEMPERATURE`] and
+//! [`SOFT_CAP`] say what they add; where the difference of two logits overflows, its weighted loss can be
+//! infinite.
+//!
 //! `D` is [`reference::mean_distance`](crate::reference::mean_distance): the mean of `m - x_i` over the
 //! elements that are not the maximum, weighted by `exp(x_i - m)`. `m - x_i` is rounded once, which
 //! moves `exp(x_i - m)` by half an ULP for each unit of it; no f32 input can be read without that.
@@ -42,6 +46,40 @@ pub const SOFTMAX: f64 = 4.0;
 /// [`log_softmax`](crate::log_softmax): ULP of the element, plus `D / 2`.
 pub const LOG_SOFTMAX: f64 = 4.0;
 
+/// [`entropy`](crate::entropy): ULP of the sum of the absolute values of the terms.
+pub const ENTROPY: f64 = 4.0;
+
+/// [`kl_divergence`](crate::kl_divergence): ULP of the sum of the absolute values of the terms.
+pub const KL_DIVERGENCE: f64 = 4.0;
+
+/// [`js_divergence`](crate::js_divergence): ULP of the divergence.
+pub const JS_DIVERGENCE: f64 = 4.0;
+
+/// [`Distillation`](crate::Distillation): with `e` this many ULP plus `D` ULP, at most `e` of the loss plus
+/// `(e R)^2 / 2`.
+///
+/// `D` is [`reference::distillation_distance`](crate::reference::distillation_distance), `R`
+/// [`reference::distillation_rest`](crate::reference::distillation_rest), at most 2: the square is what an
+/// error of `e R` in the difference of the two log-sum-exps leaves. For temperatures from 2^-100 to
+/// 2^100, and `(m - x_c) / T` up to 2^38.
+pub const DISTILLATION: f64 = 4.0;
+
+/// The gradient of [`Distillation`](crate::Distillation), before its factor: with `e` this many ULP plus
+/// `D` ULP and an ULP for each unit of the smaller of `(m - x_c) / T` in both rows, at most `e` of the
+/// element plus `e R` of the smaller of `p_c / T` and `q_c / T`. `D` and `R` are those of [`DISTILLATION`]; a
+/// subnormal probability has its step, which counts over `T`.
+pub const DISTILLATION_GRADIENT: f64 = 4.0;
+/// [`RowStatistics::max_probability`](crate::RowStatistics::max_probability): ULP of it, plus `D / 2`.
+pub const MAX_PROBABILITY: f64 = 4.0;
+
+/// [`RowStatistics::entropy`](crate::RowStatistics::entropy): ULP of the entropy, plus half of
+/// [`reference::entropy_distance`](crate::reference::entropy_distance), which is to the entropy what `D`
+/// is to a loss.
+pub const ENTROPY_OF_LOGITS: f64 = 4.0;
+
+/// [`RowStatistics::margin`](crate::RowStatistics::margin): ULP of it, plus `D / 2`.
+pub const MARGIN: f64 = 4.0;
+
 /// `exp` of the kernels on `(-inf, 0]`: ULP of the result (its own last place, not relative to a
 /// power of two), over all inputs. Results below 2^-187 are 0.
 pub const EXP: f64 = 1.0;
@@ -51,3 +89,61 @@ pub const LN: f64 = 1.0;
 
 /// `ln_1p` of the kernels: ULP of the result, over all inputs.
 pub const LN_1P: f64 = 1.0;
+
+/// [`CrossEntropy::gradient`](crate::CrossEntropy::gradient): ULP of the element, plus half an ULP for
+/// each unit of `m - x_c`, plus `D / 2`, as [`SOFTMAX`].
+///
+/// Where more than one class counts, with a distribution, with smoothing or with a z-loss, ULP of the
+/// sum of the absolute values of what is added,
+/// [`reference::cross_entropy_gradient_scale`](crate::reference::cross_entropy_gradient_scale). Weights
+/// and factors are in this bound, also those of a reduction; they, what the row counts and `1 / T`
+/// multiply the step of 2^-149 that is always allowed.
+pub const GRADIENT: f64 = 4.0;
+
+/// [`ClippedCrossEntropy::gradient`](crate::ClippedCrossEntropy::gradient): ULP of the element; with
+/// `normalize`, where more than one class counts, of
+/// [`reference::clipped_cross_entropy_gradient_scale`](crate::reference::clipped_cross_entropy_gradient_scale).
+/// A normalised probability within 8 ULP of an end of the clip range can be taken as inside or outside.
+pub const CLIPPED_GRADIENT: f64 = 4.0;
+
+/// [`BinaryCrossEntropy::gradient`](crate::BinaryCrossEntropy::gradient): ULP of
+/// [`reference::binary_cross_entropy_gradient_scale`](crate::reference::binary_cross_entropy_gradient_scale),
+/// which is the element itself for a target of 0 or 1.
+pub const BINARY_GRADIENT: f64 = 4.0;
+
+/// [`ClippedBinaryCrossEntropy::gradient`](crate::ClippedBinaryCrossEntropy::gradient): ULP of
+/// [`reference::clipped_binary_cross_entropy_gradient_scale`](crate::reference::clipped_binary_cross_entropy_gradient_scale).
+pub const CLIPPED_BINARY_GRADIENT: f64 = 4.0;
+
+/// What a focal factor of exponent `gamma` adds to the bound of a term of a loss, with `q` the
+/// probability of being wrong, `1 - p_c`: `FOCAL (1 + gamma (1 + |ln q|))` ULP of the term, plus `gamma`
+/// times what the bound has for distances (`D / 2`, [`TEMPERATURE`], [`SOFT_CAP`]).
+///
+/// The power is `exp(gamma ln q)`, whose exponent is rounded: that is the part that grows with
+/// `gamma |ln q|`; for exponents of 1 and 2 it is a product and has no such part.
+/// To a gradient: the same for the class that counts whose share is largest, once more `FOCAL`, and twice
+/// more `D / 2`, for the slope of the factor.
+pub const FOCAL: f64 = 1.5;
+
+/// What a z-loss adds to the error of a loss: ULP of `z_loss |lse| max(|m|, |lse|)`, the same part of
+/// which `lse` is known to, plus `D`.
+pub const Z_LOSS: f64 = 2.0;
+
+/// What a temperature, or a soft cap, adds for each unit of distance of the quotients: `m - z_c` and `D`
+/// count one ULP instead of half an ULP. Binary losses: ULP for each unit of `|z|`, of loss and gradient.
+///
+/// The difference of the logits is rounded before the quotient is.
+pub const TEMPERATURE: f64 = 0.5;
+
+/// What a soft cap adds: each capped logit is within that many ULP of itself, so that its loss moves by
+/// as much as its slope says.
+///
+/// With `M` the largest `|c tanh(x_c / c) / T|` of the row, a loss is off by `2 M SOFT_CAP` ULP of
+/// `Σ u_c (1 - p_c)`, of [`reference::cross_entropy_gradient`](crate::reference::cross_entropy_gradient),
+/// which is at most what the row counts, and of `z_loss |lse|`; an element of a gradient by
+/// `(1 + gamma) 2 M SOFT_CAP` ULP of its scale, and for the slope of the cap by
+/// `SOFT_CAP (1 + |x_c / c|)` ULP. Binary losses: ULP for each unit of `|c tanh(x / c) / T|`.
+pub const SOFT_CAP: f64 = 2.0;
+
+/// `tanh` of the kernels, of a soft cap: ULP of the result, over all inputs.
+pub const TANH: f64 = 2.0;

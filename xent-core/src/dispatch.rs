@@ -12,13 +12,22 @@ use crate::isa::avx2::Avx2;
 use crate::isa::avx512::Avx512;
 use crate::isa::portable::Portable;
 use crate::isa::scalar::Scalar;
-use crate::kernel::clipped::Normalizer;
+use crate::kernel::binary::{self, BinaryTerms, Elements};
+use crate::kernel::clipped::{self, ClipRange, Normalizer};
+use crate::kernel::distillation::{self, Tempered};
+use crate::kernel::distribution::{self, ClassRows, ClassTerms, GradientTerms};
+use crate::kernel::divergence;
 #[cfg(test)]
 use crate::kernel::elementary;
+use crate::kernel::label::{self, Extras, LabelRows};
 use crate::kernel::log_sum_exp::{self, BlockState};
+use crate::kernel::logits::{self, LogitTransform};
+use crate::kernel::rows_in_lanes::Layout;
+use crate::kernel::softmax;
+use crate::kernel::statistics::{self, RowState};
 use crate::kernel::tree::TreeSum;
-use crate::kernel::{clipped, map};
 use crate::log_sum_exp::LogSumExp;
+use crate::statistics::RowStatistics;
 
 macro_rules! kernels {
     ($($(#[$meta:meta])* $name:ident($($arg:ident: $ty:ty),*) $(-> $out:ty)? = $kernel:path;)*) => {
@@ -65,35 +74,109 @@ macro_rules! kernels {
 
 kernels! {
     lse(x: &[f32]) -> f32 = log_sum_exp::log_sum_exp;
-    lse_rows(x: &[f32], classes: usize, out: &mut [f32]) = log_sum_exp::log_sum_exps;
+    lse_rows(x: &[f32], layout: Layout, out: &mut [f32]) = log_sum_exp::log_sum_exps;
     lse_state(x: &[f32]) -> LogSumExp = log_sum_exp::state;
     lse_push(state: &mut BlockState, x: &[f32]) = log_sum_exp::push;
     lse_value(state: &LogSumExp) -> f32 = log_sum_exp::value;
     lse_loss(state: &LogSumExp, x_t: f32) -> f32 = log_sum_exp::loss;
-    label_losses(x: &[f32], classes: usize, labels: &[usize], out: &mut [f32])
-        = log_sum_exp::label_losses;
-    target_sum(sum: &mut TreeSum, x: &[f32], y: &[f32], state: &LogSumExp) = log_sum_exp::target_sum;
-    softmax_of(x: &[f32], state: &LogSumExp, out: &mut [f32]) = map::softmax;
-    softmax_of_in_place(x: &mut [f32], state: &LogSumExp) = map::softmax_in_place;
-    log_softmax_of(x: &[f32], state: &LogSumExp, out: &mut [f32]) = map::log_softmax;
-    log_softmax_of_in_place(x: &mut [f32], state: &LogSumExp) = map::log_softmax_in_place;
-    binary_losses(x: &[f32], y: &[f32], out: &mut [f32]) = map::binary;
-    clipped_binary_losses(p: &[f32], y: &[f32], lo: f32, hi: f32, out: &mut [f32])
-        = map::clipped_binary;
-    clipped_label_losses(p: &mut [f32], lo: f32, hi: f32) = clipped::label_losses_in_place;
+    softmax_of(x: &[f32], state: &LogSumExp, out: &mut [f32]) = softmax::softmax;
+    softmax_of_in_place(x: &mut [f32], state: &LogSumExp) = softmax::softmax_in_place;
+    log_softmax_of(x: &[f32], state: &LogSumExp, out: &mut [f32]) = softmax::log_softmax;
+    log_softmax_of_in_place(x: &mut [f32], state: &LogSumExp) = softmax::log_softmax_in_place;
+
+    label_losses(x: &[f32], layout: Layout, labels: &[usize], out: &mut [f32]) = label::losses;
+    weighted_label_losses(
+        x: &[f32], layout: Layout, rows: LabelRows<'_>, extras: Extras, out: &mut [f32]
+    ) = label::weighted_losses;
+    weighted_label_loss(state: &LogSumExp, x_t: f32, rows: LabelRows<'_>, extras: Extras) -> f32
+        = label::weighted_loss_of_state;
+    label_gradients(
+        x: &[f32], classes: usize, rows: LabelRows<'_>, extras: Extras, losses: &mut [f32],
+        out: &mut [f32]
+    ) = label::gradients;
+    label_gradients_in_place(
+        x: &mut [f32], classes: usize, rows: LabelRows<'_>, extras: Extras, losses: &mut [f32]
+    ) = label::gradients_in_place;
+
+    class_terms_in_place(y: &mut [f32], terms: ClassTerms<'_>) = distribution::class_terms_in_place;
+    ln_1p_sum(state: &LogSumExp) -> f32 = log_sum_exp::ln_1p_sum;
+    losses_in_lanes(
+        x: &[f32], layout: Layout, rows: ClassRows<'_>, extras: Extras, out: &mut [f32]
+    ) = distribution::losses_in_lanes;
+    target_loss_sum(sum: &mut TreeSum, x: &[f32], v: &[f32], state: &LogSumExp, gamma: f32)
+        = distribution::loss_sum;
+    target_slope_sum(sum: &mut TreeSum, x: &[f32], v: &[f32], state: &LogSumExp, gamma: f32)
+        = distribution::slope_sum;
+    target_gradient_in_place(x: &mut [f32], v: &[f32], state: &LogSumExp, terms: GradientTerms)
+        = distribution::gradient_in_place;
+
+    capped_max(m: f32, x: &[f32], transform: &LogitTransform) -> f32 = logits::capped_max;
+    transformed(x: &[f32], transform: &LogitTransform, shift: f32, out: &mut [f32])
+        = logits::transformed;
+    transformed_rows(
+        x: &mut [f32], classes: usize, transform: &LogitTransform, offsets: &mut [f32]
+    ) = logits::transformed_rows;
+    transform_back_in_place(x: &mut [f32], gradient: &[f32], transform: &LogitTransform)
+        = logits::back_in_place;
+
+    binary_losses(x: &[f32], y: &[f32], out: &mut [f32]) = binary::losses;
+    weighted_binary_losses(
+        elements: Elements<'_>, terms: &BinaryTerms, transform: &LogitTransform, out: &mut [f32]
+    ) = binary::weighted_losses;
+    binary_gradients(
+        elements: Elements<'_>, terms: &BinaryTerms, transform: &LogitTransform, out: &mut [f32]
+    ) = binary::gradients;
+    clipped_binary_losses(p: &[f32], y: &[f32], range: ClipRange, out: &mut [f32])
+        = binary::clipped_losses;
+    weighted_clipped_binary_losses(
+        elements: Elements<'_>, terms: &BinaryTerms, range: ClipRange, out: &mut [f32]
+    ) = binary::weighted_clipped_losses;
+    clipped_binary_gradients(
+        elements: Elements<'_>, terms: &BinaryTerms, range: ClipRange, out: &mut [f32]
+    ) = binary::clipped_gradients;
+
+    clipped_label_losses(p: &mut [f32], range: ClipRange, gamma: f32)
+        = clipped::label_losses_in_place;
+    clipped_loss_sum(
+        sum: &mut TreeSum, p: &[f32], v: &[f32], range: ClipRange, gamma: f32, hides: bool
+    ) = clipped::loss_sum;
+    clipped_gradient_in_place(p: &mut [f32], v: &[f32], range: ClipRange, gamma: f32, scale: f32)
+        = clipped::gradient_in_place;
     max(m: f32, p: &[f32]) -> f32 = clipped::max;
     normalizer_push(n: &mut Normalizer, p: &[f32]) = clipped::normalizer_push;
-    normalized_label_losses(p: &mut [f32], n: &Normalizer, lo: f32, hi: f32)
+    normalized_label_losses(p: &mut [f32], n: &Normalizer, range: ClipRange, gamma: f32)
         = clipped::normalized_losses_in_place;
-    normalized_target_sum(
-        sum: &mut TreeSum, p: &[f32], y: &[f32], n: &Normalizer, lo: f32, hi: f32
-    ) = clipped::normalized_target_sum;
-    clipped_target_sum(sum: &mut TreeSum, p: &[f32], y: &[f32], lo: f32, hi: f32)
-        = clipped::target_sum;
+    normalized_loss_sum(
+        sum: &mut TreeSum, p: &[f32], v: &[f32], n: &Normalizer, range: ClipRange, gamma: f32
+    ) = clipped::normalized_loss_sum;
+    normalized_slope_sum(
+        sum: &mut TreeSum, p: &[f32], v: &[f32], n: &Normalizer, range: ClipRange, gamma: f32
+    ) = clipped::normalized_slope_sum;
+    normalized_gradient_in_place(
+        p: &mut [f32], v: &[f32], n: &Normalizer, range: ClipRange, gamma: f32,
+        total_and_scale: [f32; 2]
+    ) = clipped::normalized_gradient_in_place;
+
+    entropy_sum(sum: &mut TreeSum, p: &[f32]) = divergence::entropy_sum;
+    kl_sum(sum: &mut TreeSum, p: &[f32], q: &[f32]) = divergence::kl_sum;
+    js_sum(sum: &mut TreeSum, p: &[f32], q: &[f32]) = divergence::js_sum;
+    tempered_push(row: &mut Tempered, x: &[f32]) = distillation::push;
+    distillation_sum(
+        sum: &mut TreeSum, x: &[f32], y: &[f32], student: &Tempered, teacher: &Tempered
+    ) = distillation::loss_sum;
+    distillation_gradient(
+        x: &[f32], y: &[f32], student: &Tempered, teacher: &Tempered, factor: f32, out: &mut [f32]
+    ) = distillation::gradient;
+
+    statistics_push(state: &mut RowState, x: &[f32]) = statistics::push;
+    statistics_value(state: &RowState) -> RowStatistics = statistics::value;
+
     #[cfg(test)]
     exp_in_place(x: &mut [f32]) = elementary::exp_in_place;
     #[cfg(test)]
     ln_in_place(x: &mut [f32]) = elementary::ln_in_place;
     #[cfg(test)]
     ln_1p_in_place(x: &mut [f32]) = elementary::ln_1p_in_place;
+    #[cfg(test)]
+    tanh_in_place(x: &mut [f32]) = elementary::tanh_in_place;
 }

@@ -2,12 +2,20 @@
 //!
 //! Plain loops and no closures: everything here must inline into the wrappers of `dispatch.rs`.
 
+pub(crate) mod binary;
 pub(crate) mod clipped;
+pub(crate) mod distillation;
+pub(crate) mod distribution;
+pub(crate) mod divergence;
 #[cfg(test)]
 pub(crate) mod elementary;
+pub(crate) mod label;
 pub(crate) mod log_sum_exp;
-pub(crate) mod map;
-mod short_rows;
+pub(crate) mod logits;
+mod map;
+pub(crate) mod rows_in_lanes;
+pub(crate) mod softmax;
+pub(crate) mod statistics;
 pub(crate) mod tree;
 
 #[cfg(test)]

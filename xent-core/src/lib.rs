@@ -9,7 +9,11 @@
 //! Each takes one row or many ([`Rows`], contiguous or strided), class indices of any integer type or
 //! target distributions ([`Target`], [`Targets`]), writes to the caller's slice, or folds into a
 //! [`LossTotal`] that merges across batches and threads. Below them are [`log_sum_exp`], [`softmax`]
-//! and [`log_softmax`], and [`LogSumExp`], the state of a reduction that merges.
+//! and [`log_softmax`], and [`LogSumExp`], the state of a reduction that merges. [`row_statistics`] has
+//! what an evaluation asks of a row, in one reading.
+//!
+//! Two distributions are compared by [`kl_divergence`] and [`js_divergence`], beside [`entropy`], and two
+//! rows of logits by [`Distillation`].
 //!
 //! ```
 //! use xent_core::{CrossEntropy, Rows};
@@ -55,6 +59,7 @@ extern crate std;
 pub mod accuracy;
 mod backend;
 mod dispatch;
+mod divergence;
 mod error;
 mod isa;
 mod kernel;
@@ -65,17 +70,23 @@ pub mod reference;
 mod rows;
 mod simd;
 mod softmax;
+mod statistics;
 mod targets;
 
 pub use backend::Backend;
+pub use divergence::{
+    entropy, entropy_rows, js_divergence, js_divergence_rows, kl_divergence, kl_divergence_rows,
+};
 pub use error::Error;
 pub use log_sum_exp::LogSumExp;
 pub use loss::{
-    BinaryCrossEntropy, ClippedBinaryCrossEntropy, ClippedCrossEntropy, CrossEntropy, LossTotal,
+    BinaryCrossEntropy, ClippedBinaryCrossEntropy, ClippedCrossEntropy, CrossEntropy, Distillation,
+    GradientScale, LossTotal, Reduction,
 };
 pub use rows::Rows;
 pub use softmax::{
     log_softmax, log_softmax_in_place, log_softmax_rows, log_sum_exp, log_sum_exp_rows, softmax,
     softmax_in_place, softmax_rows,
 };
-pub use targets::{Label, Target, Targets};
+pub use statistics::{RowStatistics, row_statistics, row_statistics_rows};
+pub use targets::{BinaryTargets, Label, Target, Targets};

@@ -4,7 +4,10 @@
 pub(crate) mod exp;
 pub(crate) mod ln;
 pub(crate) mod ln_1p;
+pub(crate) mod ln_ratio;
 pub(crate) mod pair;
+pub(crate) mod power;
+pub(crate) mod tanh;
 
 #[cfg(test)]
 mod tests;

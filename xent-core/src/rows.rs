@@ -3,6 +3,7 @@
 use core::ops::Range;
 
 use crate::Error;
+use crate::kernel::rows_in_lanes::Layout;
 use crate::kernel::tree::BLOCK;
 
 /// `n_rows` rows of `classes` elements over a slice, in any regular layout.
@@ -11,8 +12,9 @@ use crate::kernel::tree::BLOCK;
 /// c * class_stride`. Rows one after another have `inner = 1` and `class_stride = 1`; the pixels of
 /// images `N, C, H, W` have `inner = H * W`, `inner_stride = 1` and `class_stride = H * W`.
 ///
-/// A row whose classes lie side by side is computed where it is; any other is copied block by block
-/// to the stack (8 KiB at most). The results have the same bits.
+/// The losses of labels and log-sum-exps are computed where the rows are, in every layout: rows whose
+/// classes are apart go side by side, a vector of rows at a time. Elsewhere such rows are copied block
+/// by block to the stack (16 KiB at most). The results have the same bits.
 ///
 /// ```
 /// use xent_core::{CrossEntropy, Rows};
@@ -239,6 +241,35 @@ impl<'a> Rows<'a> {
         self.data.get(self.offset(0)..)?.get(..self.n_elements())
     }
 
+    /// Calls `of` with runs of up to `most` consecutive rows that are one stride apart: a slice that
+    /// begins with the first of them, and their layout.
+    #[inline]
+    pub(crate) fn for_runs(&self, most: usize, mut of: impl FnMut(Range<usize>, &[f32], Layout)) {
+        let Rows { classes, class_stride, inner, .. } = *self;
+        let row_stride = if inner == 1 { self.outer_stride } else { self.inner_stride };
+        let layout = Layout { classes, row_stride, class_stride };
+        let mut row = 0;
+        while row < self.n_rows {
+            let place = (self.first_row + row).checked_rem(inner).unwrap_or(0);
+            let in_run = if inner == 1 { most } else { most.min(inner - place) };
+            let end = self.n_rows.min(row + in_run.max(1));
+            of(row..end, self.data.get(self.offset(row)..).unwrap_or(&[]), layout);
+            row = end;
+        }
+    }
+
+    /// All rows as one run, if they are one stride apart.
+    pub(crate) fn as_run(&self) -> Option<(&'a [f32], Layout)> {
+        let Rows { classes, class_stride, inner, .. } = *self;
+        let place = self.first_row.checked_rem(inner).unwrap_or(0);
+        if inner != 1 && self.n_rows > inner - place {
+            return None;
+        }
+        let row_stride = if inner == 1 { self.outer_stride } else { self.inner_stride };
+        let layout = Layout { classes, row_stride, class_stride };
+        Some((self.data.get(self.offset(0)..)?, layout))
+    }
+
     #[inline]
     fn offset(&self, row: usize) -> usize {
         let row = self.first_row + row;
@@ -301,12 +332,64 @@ impl<'a> Rows<'a> {
     }
 
     /// Copies at most [`BLOCK`] elements of a row, from class `start` on.
-    fn copy_block<'b>(&self, row: usize, start: usize, buffer: &'b mut [f32; BLOCK]) -> &'b [f32] {
-        let mut n = 0;
-        for (to, class) in buffer.iter_mut().zip(start..self.classes) {
-            *to = self.get(row, class).unwrap_or(f32::NAN);
-            n += 1;
+    pub(crate) fn copy_block<'b>(
+        &self,
+        row: usize,
+        start: usize,
+        buffer: &'b mut [f32; BLOCK],
+    ) -> &'b mut [f32] {
+        let len = self.classes.saturating_sub(start).min(BLOCK);
+        let to = buffer.get_mut(..len).unwrap_or_default();
+        match self.as_slice(row).and_then(|row| row.get(start..start + len)) {
+            Some(from) => to.copy_from_slice(from),
+            None => {
+                for (to, class) in to.iter_mut().zip(start..) {
+                    *to = self.get(row, class).unwrap_or(f32::NAN);
+                }
+            }
         }
-        buffer.get(..n).unwrap_or(&[])
+        to
+    }
+
+    /// At most [`BLOCK`] elements of a row, from class `start` on: where they are if they lie side by
+    /// side, else copied.
+    #[inline]
+    pub(crate) fn block<'b>(
+        &'b self,
+        row: usize,
+        start: usize,
+        buffer: &'b mut [f32; BLOCK],
+    ) -> &'b [f32] {
+        let end = self.classes.min(start + BLOCK);
+        match self.as_slice(row).and_then(|row| row.get(start..end)) {
+            Some(block) => block,
+            None => self.copy_block(row, start, buffer),
+        }
+    }
+
+    /// Copies all rows, one after another, to `out`. Some are read class by class, so that rows that lie
+    /// side by side are read together.
+    pub(crate) fn copy_rows(&self, out: &mut [f32]) {
+        const SIDE_BY_SIDE: usize = 32;
+        self.for_runs(SIDE_BY_SIDE, |rows, x, layout| {
+            let Layout { classes, row_stride, class_stride } = layout;
+            let out = out.get_mut(rows.start * classes..rows.end * classes).unwrap_or_default();
+            if class_stride == 1 {
+                for (row, to) in out.chunks_exact_mut(classes.max(1)).enumerate() {
+                    let start = row * row_stride;
+                    if let Some(from) = x.get(start..start + classes) {
+                        to.copy_from_slice(from);
+                    }
+                }
+                return;
+            }
+            for class in 0..classes {
+                let column = x.get(class * class_stride..).unwrap_or(&[]);
+                let to = out.iter_mut().skip(class).step_by(classes);
+                for (row, to) in to.enumerate() {
+                    *to = column.get(row * row_stride).copied().unwrap_or(f32::NAN);
+                }
+            }
+        });
     }
 }

@@ -162,13 +162,10 @@ impl Backend {
     /// ```
     pub fn log_sum_exp_rows(self, x: Rows<'_>, out: &mut [f32]) -> Result<(), Error> {
         check_length(x.n_rows(), out.len())?;
-        if let Some(contiguous) = x.as_contiguous().filter(|x| !x.is_empty()) {
-            self.lse_rows(contiguous, x.classes(), out);
-            return Ok(());
-        }
-        for (row, out) in out.iter_mut().enumerate() {
-            *out = self.lse_value(&self.row_state(&x, row));
-        }
+        x.for_runs(usize::MAX, |rows, run, layout| {
+            let out = out.get_mut(rows).unwrap_or_default();
+            self.lse_rows(run, layout, out);
+        });
         Ok(())
     }
 

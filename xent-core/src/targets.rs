@@ -65,7 +65,10 @@ impl<'a, const N: usize> From<&'a [f32; N]> for Target<'a> {
 /// # Ok::<(), xent_core::Error>(())
 /// ```
 #[derive(Clone, Copy, Debug)]
-pub struct Targets<'a>(pub(crate) Kind<'a>);
+pub struct Targets<'a> {
+    pub(crate) kind: Kind<'a>,
+    sample_weights: Option<&'a [f32]>,
+}
 
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Kind<'a> {
@@ -82,7 +85,7 @@ impl<'a> Targets<'a> {
     /// ```
     #[must_use]
     pub fn labels<L: Label>(labels: &'a [L]) -> Self {
-        Targets(Kind::Labels(L::erase(labels)))
+        Targets { kind: Kind::Labels(L::erase(labels)), sample_weights: None }
     }
 
     /// One distribution a row, of the shape of the logits or probabilities.
@@ -94,7 +97,53 @@ impl<'a> Targets<'a> {
     /// ```
     #[must_use]
     pub const fn distributions(rows: Rows<'a>) -> Self {
-        Targets(Kind::Distributions(rows))
+        Targets { kind: Kind::Distributions(rows), sample_weights: None }
+    }
+
+    /// The same, each row with a weight that multiplies its loss and its weight in a mean.
+    ///
+    /// `weights`: one a row, finite and not negative; a row of weight 0 costs 0, whatever its logits
+    /// hold. Errors are those of the call that uses them: [`Error::LengthMismatch`],
+    /// [`Error::InvalidOption`].
+    ///
+    /// ```
+    /// use xent_core::{CrossEntropy, Rows, Targets};
+    /// let logits = Rows::new(&[2.0, 1.0, 0.0, 0.0, 3.0, 0.0], 2, 3)?;
+    /// let targets = Targets::labels(&[0, 1]).with_sample_weights(&[1.0, 3.0]);
+    /// let total = CrossEntropy::new().total(logits, targets)?;
+    /// assert_eq!((total.weight(), total.mean() as f32), (4.0, 0.1730937));
+    /// # Ok::<(), xent_core::Error>(())
+    /// ```
+    #[must_use]
+    pub const fn with_sample_weights(self, weights: &'a [f32]) -> Self {
+        Targets { sample_weights: Some(weights), ..self }
+    }
+
+    /// The weight of a row; 1 where none are given.
+    #[inline]
+    pub(crate) fn sample_weight(&self, row: usize) -> f32 {
+        sample_weight(self.sample_weights, row)
+    }
+
+    /// Whether the rows have sample weights.
+    ///
+    /// ```
+    /// use xent_core::Targets;
+    /// let targets = Targets::labels(&[0, 1]);
+    /// assert!(!targets.are_weighted() && targets.with_sample_weights(&[1.0; 2]).are_weighted());
+    /// ```
+    #[must_use]
+    pub const fn are_weighted(&self) -> bool {
+        self.sample_weights.is_some()
+    }
+
+    /// The labels, where no row has a weight.
+    #[inline]
+    pub(crate) const fn unweighted_labels(&self) -> Option<&Labels<'a>> {
+        match &self.kind {
+            Kind::Labels(labels) if self.sample_weights.is_none() => Some(labels),
+            _ => None,
+        }
     }
 
     /// Those of some of the rows; a range that reaches beyond the last row ends there.
@@ -112,10 +161,13 @@ impl<'a> Targets<'a> {
     /// ```
     #[must_use]
     pub fn range(&self, range: Range<usize>) -> Self {
-        Targets(match &self.0 {
-            Kind::Labels(labels) => Kind::Labels(labels.range(range)),
-            Kind::Distributions(rows) => Kind::Distributions(rows.range(range)),
-        })
+        Targets {
+            sample_weights: weights_of_range(self.sample_weights, &range),
+            kind: match &self.kind {
+                Kind::Labels(labels) => Kind::Labels(labels.range(range)),
+                Kind::Distributions(rows) => Kind::Distributions(rows.range(range)),
+            },
+        }
     }
 
     /// The label of a row; `None` outside, and where the targets are distributions.
@@ -127,7 +179,7 @@ impl<'a> Targets<'a> {
     /// ```
     #[must_use]
     pub fn label(&self, row: usize) -> Option<i64> {
-        match &self.0 {
+        match &self.kind {
             Kind::Labels(labels) if row < labels.len() => Some(labels.get(row)),
             _ => None,
         }
@@ -135,9 +187,10 @@ impl<'a> Targets<'a> {
 
     /// Whether they fit `rows` for a loss: as many, labels in range, distributions of as many classes.
     ///
-    /// Every loss checks this before it computes or writes anything.
+    /// Every loss checks this before it computes or writes anything; one that ignores a label takes
+    /// that too.
     /// Errors: [`Error::EmptyClasses`] for rows without classes, [`Error::LengthMismatch`],
-    /// [`Error::LabelOutOfRange`].
+    /// [`Error::LabelOutOfRange`], [`Error::InvalidOption`] for a sample weight.
     ///
     /// ```
     /// use xent_core::{Error, Rows, Targets};
@@ -147,22 +200,154 @@ impl<'a> Targets<'a> {
     /// # Ok::<(), Error>(())
     /// ```
     pub fn check(&self, rows: &Rows<'_>) -> Result<(), Error> {
+        self.check_but(rows, None)
+    }
+
+    /// As [`check`](Targets::check), but a label may be `ignored`.
+    pub(crate) fn check_but(&self, rows: &Rows<'_>, ignored: Option<i64>) -> Result<(), Error> {
         let (n_rows, classes) = (rows.n_rows(), rows.classes());
         if n_rows > 0 && classes == 0 {
             return Err(Error::EmptyClasses { n_rows });
         }
-        match &self.0 {
+        match &self.kind {
             Kind::Labels(labels) => {
                 if labels.len() != n_rows {
                     return Err(Error::LengthMismatch { expected: n_rows, found: labels.len() });
                 }
                 for row in 0..n_rows {
-                    check_label(labels.get(row), row, classes)?;
+                    let label = labels.get(row);
+                    if ignored != Some(label) {
+                        check_label(label, row, classes)?;
+                    }
                 }
-                Ok(())
             }
-            Kind::Distributions(targets) => rows.check_shape_of(targets),
+            Kind::Distributions(targets) => rows.check_shape_of(targets)?,
         }
+        check_sample_weights(self.sample_weights, n_rows)
+    }
+}
+
+fn sample_weight(weights: Option<&[f32]>, row: usize) -> f32 {
+    weights.map_or(1.0, |weights| weights.get(row).copied().unwrap_or(0.0))
+}
+
+fn weights_of_range<'a>(weights: Option<&'a [f32]>, range: &Range<usize>) -> Option<&'a [f32]> {
+    let weights = weights?;
+    let end = range.end.min(weights.len());
+    Some(weights.get(range.start.min(end)..end).unwrap_or(&[]))
+}
+
+fn check_sample_weights(weights: Option<&[f32]>, n_rows: usize) -> Result<(), Error> {
+    let Some(weights) = weights else { return Ok(()) };
+    if weights.len() != n_rows {
+        return Err(Error::LengthMismatch { expected: n_rows, found: weights.len() });
+    }
+    for &value in weights {
+        if !(0.0..f32::INFINITY).contains(&value) {
+            return Err(Error::InvalidOption { name: "sample_weights", value });
+        }
+    }
+    Ok(())
+}
+
+/// The targets of many rows of yes-or-no elements. Made by `into()` from [`Rows`].
+///
+/// ```
+/// use xent_core::{BinaryCrossEntropy, BinaryTargets, Rows};
+///
+/// let logits = Rows::new(&[3.0, -1.0], 2, 1)?;
+/// let targets = BinaryTargets::new(Rows::new(&[1.0, 0.0], 2, 1)?);
+/// let total = BinaryCrossEntropy::new().total(logits, targets.with_sample_weights(&[1.0, 0.0]))?;
+/// assert_eq!((total.mean() as f32, total.count()), (0.048587352, 2));
+/// # Ok::<(), xent_core::Error>(())
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct BinaryTargets<'a> {
+    pub(crate) rows: Rows<'a>,
+    sample_weights: Option<&'a [f32]>,
+}
+
+impl<'a> BinaryTargets<'a> {
+    /// A target in [0, 1] for each element, in the shape of the logits or probabilities.
+    ///
+    /// ```
+    /// use xent_core::{BinaryTargets, Rows};
+    /// let targets = BinaryTargets::new(Rows::new(&[1.0, 0.0], 1, 2)?);
+    /// # Ok::<(), xent_core::Error>(())
+    /// ```
+    #[must_use]
+    pub const fn new(rows: Rows<'a>) -> Self {
+        BinaryTargets { rows, sample_weights: None }
+    }
+
+    /// The same, each row with a weight that multiplies the losses of its elements and their weights
+    /// in a mean.
+    ///
+    /// `weights`: one a row, finite and not negative; elements of weight 0 cost 0, whatever they hold.
+    /// Errors are those of the call that uses them: [`Error::LengthMismatch`],
+    /// [`Error::InvalidOption`].
+    ///
+    /// ```
+    /// use xent_core::{BinaryTargets, Rows};
+    /// let targets = BinaryTargets::new(Rows::new(&[1.0, 0.0], 2, 1)?);
+    /// let targets = targets.with_sample_weights(&[0.5, 1.0]);
+    /// # Ok::<(), xent_core::Error>(())
+    /// ```
+    #[must_use]
+    pub const fn with_sample_weights(self, weights: &'a [f32]) -> Self {
+        BinaryTargets { sample_weights: Some(weights), ..self }
+    }
+
+    /// Those of some of the rows; a range that reaches beyond the last row ends there.
+    ///
+    /// ```
+    /// use xent_core::{BinaryTargets, Rows};
+    /// let targets = BinaryTargets::new(Rows::new(&[1.0, 0.0], 2, 1)?).range(1..2);
+    /// # Ok::<(), xent_core::Error>(())
+    /// ```
+    #[must_use]
+    pub fn range(&self, range: Range<usize>) -> Self {
+        BinaryTargets {
+            sample_weights: weights_of_range(self.sample_weights, &range),
+            rows: self.rows.range(range),
+        }
+    }
+
+    /// Whether they fit `rows` for a loss. Every loss checks this before it computes anything.
+    ///
+    /// Errors: [`Error::EmptyClasses`] for rows without classes, [`Error::LengthMismatch`],
+    /// [`Error::InvalidOption`] for a sample weight.
+    ///
+    /// ```
+    /// use xent_core::{BinaryTargets, Error, Rows};
+    /// let targets = BinaryTargets::new(Rows::new(&[1.0, 0.0], 1, 2)?);
+    /// let error = Error::LengthMismatch { expected: 3, found: 2 };
+    /// assert_eq!(targets.check(&Rows::new(&[0.0; 3], 1, 3)?), Err(error));
+    /// # Ok::<(), Error>(())
+    /// ```
+    pub fn check(&self, rows: &Rows<'_>) -> Result<(), Error> {
+        if rows.n_rows() > 0 && rows.classes() == 0 {
+            return Err(Error::EmptyClasses { n_rows: rows.n_rows() });
+        }
+        rows.check_shape_of(&self.rows)?;
+        check_sample_weights(self.sample_weights, rows.n_rows())
+    }
+
+    /// The weight of the elements of a row; 1 where none are given.
+    #[inline]
+    pub(crate) fn sample_weight(&self, row: usize) -> f32 {
+        sample_weight(self.sample_weights, row)
+    }
+
+    #[inline]
+    pub(crate) const fn are_weighted(&self) -> bool {
+        self.sample_weights.is_some()
+    }
+}
+
+impl<'a> From<Rows<'a>> for BinaryTargets<'a> {
+    fn from(rows: Rows<'a>) -> Self {
+        BinaryTargets::new(rows)
     }
 }
 

@@ -1,8 +1,11 @@
 //! A caller's mistake is an error with its numbers, and nothing is written.
 
+mod common;
+
+use common::calls::{assert_class_error, assert_element_error, assert_error, assert_row_error};
 use xent_core::{
-    Backend, BinaryCrossEntropy, ClippedBinaryCrossEntropy, ClippedCrossEntropy, CrossEntropy,
-    Error, LossTotal, Rows, Target, Targets, reference,
+    Backend, BinaryCrossEntropy, BinaryTargets, ClippedBinaryCrossEntropy, ClippedCrossEntropy,
+    CrossEntropy, Error, GradientScale, LossTotal, Reduction, Rows, Target, Targets, reference,
 };
 
 const UNTOUCHED: f32 = -77.0;
@@ -304,4 +307,289 @@ fn the_reference_and_the_total_take_anything() {
         total = total.merge(total);
     }
     assert_eq!((total.count(), total.mean()), (u64::MAX, 1.0));
+}
+
+const NAN: f32 = f32::NAN;
+const INF: f32 = f32::INFINITY;
+
+fn invalid(name: &'static str, value: f32) -> Error {
+    Error::InvalidOption { name, value }
+}
+
+/// Values that are no weight, and those that are outside [0, 1].
+const NO_WEIGHTS: [f32; 5] = [-1.0, -1e-45, INF, f32::NEG_INFINITY, NAN];
+const NO_SHARES: [f32; 6] = [-1e-9, 1.000_000_1, -INF, INF, NAN, 2.0];
+
+#[test]
+fn invalid_options_of_class_losses_are_errors_of_every_call() {
+    let data = [0.5; 6];
+    let rows = Rows::new(&data, 2, 3).unwrap();
+    let x = &data[..3];
+    for backend in Backend::all() {
+        let (a, b) =
+            (CrossEntropy::new().backend(backend), ClippedCrossEntropy::new().backend(backend));
+        let check = |loss: (CrossEntropy<'_>, Option<ClippedCrossEntropy<'_>>), error: Error| {
+            for targets in [Targets::labels(&[0, 2]), rows.into()] {
+                assert_class_error(loss.0, rows, targets, error);
+                if let Some(loss) = loss.1 {
+                    assert_class_error(loss, rows, targets, error);
+                    assert_class_error(loss.normalize(true), rows, targets, error);
+                }
+            }
+            for target in [Target::Label(1), Target::Distribution(x)] {
+                assert_row_error(loss.0, x, target, error);
+                if let Some(loss) = loss.1 {
+                    assert_row_error(loss, x, target, error);
+                }
+            }
+        };
+        for value in NO_SHARES {
+            let losses = (a.label_smoothing(value), Some(b.label_smoothing(value)));
+            check(losses, invalid("label_smoothing", value));
+        }
+        for value in NO_WEIGHTS {
+            check((a.focal(value), Some(b.focal(value))), invalid("focal_gamma", value));
+            let losses = (a.focal_alpha(value), Some(b.focal_alpha(value)));
+            check(losses, invalid("focal_alpha", value));
+            check((a.z_loss(value), None), invalid("z_loss", value));
+            for at in 0..3 {
+                let mut weights = [1.0; 3];
+                weights[at] = value;
+                let losses = (a.class_weights(&weights), Some(b.class_weights(&weights)));
+                check(losses, invalid("class_weights", value));
+            }
+        }
+        for n_weights in [0, 1, 2, 4] {
+            let weights = vec![1.0; n_weights];
+            let error = Error::LengthMismatch { expected: 3, found: n_weights };
+            check((a.class_weights(&weights), Some(b.class_weights(&weights))), error);
+        }
+        for value in [0.0, -0.0, -1.0, INF, -INF, NAN] {
+            check((a.temperature(value), None), invalid("temperature", value));
+        }
+        for value in [0.0, -0.0, -1.0, -INF, NAN] {
+            check((a.soft_cap(value), None), invalid("soft_cap", value));
+        }
+        let clipped = b.clip(0.5, 0.25);
+        let error = Error::InvalidClip { lo: 0.5, hi: 0.25 };
+        assert_class_error(clipped, rows, Targets::labels(&[0, 2]), error);
+        assert_row_error(clipped, x, Target::Label(0), error);
+        // The ends of the ranges are inside.
+        assert!(a.label_smoothing(1.0).soft_cap(INF).focal(0.0).focal_alpha(0.0).row(x, 0).is_ok());
+        assert!(
+            a.temperature(f32::MIN_POSITIVE)
+                .z_loss(-0.0)
+                .class_weights(&[0.0; 3])
+                .row(x, 0)
+                .is_ok()
+        );
+    }
+}
+
+#[test]
+fn invalid_options_of_binary_losses_are_errors_of_every_call() {
+    let data = [0.5; 6];
+    let rows = Rows::new(&data, 2, 3).unwrap();
+    let targets = BinaryTargets::new(rows);
+    for backend in Backend::all() {
+        let a = BinaryCrossEntropy::new().backend(backend);
+        let b = ClippedBinaryCrossEntropy::new().backend(backend);
+        for value in NO_SHARES {
+            let error = invalid("label_smoothing", value);
+            assert_element_error(a.label_smoothing(value), rows, targets, error);
+            assert_element_error(b.label_smoothing(value), rows, targets, error);
+            let error = invalid("focal_alpha", value);
+            assert_element_error(a.focal_alpha(value), rows, targets, error);
+            assert_element_error(b.focal_alpha(value), rows, targets, error);
+        }
+        for value in NO_WEIGHTS {
+            let error = invalid("focal_gamma", value);
+            assert_element_error(a.focal(value), rows, targets, error);
+            assert_element_error(b.focal(value), rows, targets, error);
+            let weights = [1.0, 0.0, value];
+            let error = invalid("pos_weights", value);
+            assert_element_error(a.pos_weights(&weights), rows, targets, error);
+            assert_element_error(b.pos_weights(&weights), rows, targets, error);
+            let sample_weights = [value, 1.0];
+            let error = invalid("sample_weights", value);
+            assert_element_error(a, rows, targets.with_sample_weights(&sample_weights), error);
+            assert_element_error(b, rows, targets.with_sample_weights(&sample_weights), error);
+        }
+        for n in [0, 1, 2, 4, 6] {
+            let weights = vec![1.0; n];
+            let error = Error::LengthMismatch { expected: 3, found: n };
+            assert_element_error(a.pos_weights(&weights), rows, targets, error);
+            assert_element_error(b.pos_weights(&weights), rows, targets, error);
+        }
+        for n in [0, 1, 3] {
+            let weights = vec![1.0; n];
+            let error = Error::LengthMismatch { expected: 2, found: n };
+            assert_element_error(a, rows, targets.with_sample_weights(&weights), error);
+            assert_element_error(b, rows, targets.with_sample_weights(&weights), error);
+        }
+        for value in [0.0, -1.0, INF, NAN] {
+            assert_element_error(
+                a.temperature(value),
+                rows,
+                targets,
+                invalid("temperature", value),
+            );
+        }
+        for value in [0.0, -1.0, -INF, NAN] {
+            assert_element_error(a.soft_cap(value), rows, targets, invalid("soft_cap", value));
+        }
+        let error = Error::InvalidClip { lo: 0.5, hi: 0.25 };
+        assert_element_error(b.clip(0.5, 0.25), rows, targets, error);
+        let other = BinaryTargets::new(Rows::new(&data, 3, 2).unwrap());
+        let mut out = [UNTOUCHED; 6];
+        let error = Error::LengthMismatch { expected: 2, found: 3 };
+        assert_error(a.gradient(rows, other, 1.0, &mut out), error);
+        assert_error(b.gradient(rows, other, 1.0, &mut out), error);
+        assert_eq!(out, [UNTOUCHED; 6]);
+    }
+}
+
+#[test]
+fn sample_weights_and_labels_of_every_call() {
+    let data = [0.5; 6];
+    let rows = Rows::new(&data, 2, 3).unwrap();
+    for backend in Backend::all() {
+        let (a, b) =
+            (CrossEntropy::new().backend(backend), ClippedCrossEntropy::new().backend(backend));
+        for (a, b) in [(a, b), (a.ignore(-1), b.ignore(-1)), (a.focal(2.0), b.normalize(true))] {
+            for targets in [Targets::labels(&[0, 2]), rows.into()] {
+                for value in NO_WEIGHTS {
+                    let weights = [1.0, value];
+                    let targets = targets.with_sample_weights(&weights);
+                    assert_class_error(a, rows, targets, invalid("sample_weights", value));
+                    assert_class_error(b, rows, targets, invalid("sample_weights", value));
+                }
+                for n in [0, 1, 3] {
+                    let weights = vec![1.0; n];
+                    let targets = targets.with_sample_weights(&weights);
+                    let error = Error::LengthMismatch { expected: 2, found: n };
+                    assert_class_error(a, rows, targets, error);
+                    assert_class_error(b, rows, targets, error);
+                }
+            }
+            for label in [-2_i64, 3, i64::MAX, i64::MIN] {
+                let error = Error::LabelOutOfRange { row: 1, label, classes: 3 };
+                assert_class_error(a, rows, Targets::labels(&[0, label]), error);
+                assert_class_error(b, rows, Targets::labels(&[0, label]), error);
+                let error = Error::LabelOutOfRange { row: 0, label, classes: 3 };
+                assert_row_error(a, &data[..3], Target::Label(label), error);
+                assert_row_error(b, &data[..3], Target::Label(label), error);
+            }
+            for n in [0, 1, 3] {
+                let labels = vec![0_u8; n];
+                let error = Error::LengthMismatch { expected: 2, found: n };
+                assert_class_error(a, rows, Targets::labels(&labels), error);
+                assert_class_error(b, rows, Targets::labels(&labels), error);
+            }
+            let error = Error::LengthMismatch { expected: 3, found: 2 };
+            assert_row_error(a, &data[..3], Target::Distribution(&data[..2]), error);
+            assert_row_error(b, &data[..3], Target::Distribution(&data[..2]), error);
+        }
+        // An ignored row's label is not looked at, whatever it is; all others are.
+        assert_eq!(a.ignore(-1).check(rows, &[-1, 2]), Ok(()));
+        let error = Error::LabelOutOfRange { row: 1, label: -1, classes: 3 };
+        assert_class_error(a.ignore(-100), rows, Targets::labels(&[-100, -1]), error);
+        assert_class_error(b.ignore(-100), rows, Targets::labels(&[-100, -1]), error);
+        assert_class_error(a.ignore(None), rows, Targets::labels(&[0, -1]), error);
+    }
+}
+
+#[test]
+fn outputs_of_another_length_and_factors_that_are_not_finite() {
+    let data = [0.5; 6];
+    let rows = Rows::new(&data, 2, 3).unwrap();
+    let labels = Targets::labels(&[0, 2]);
+    for backend in Backend::all() {
+        let (a, b) =
+            (CrossEntropy::new().backend(backend), ClippedCrossEntropy::new().backend(backend));
+        let (c, d) = (
+            BinaryCrossEntropy::new().backend(backend),
+            ClippedBinaryCrossEntropy::new().backend(backend),
+        );
+        let mut out = [UNTOUCHED; 9];
+        for n in [0, 2, 5, 7, 9] {
+            let error = Error::LengthMismatch { expected: 6, found: n };
+            for scale in [GradientScale::Factor(2.0), Reduction::Mean.into()] {
+                assert_error(a.gradient(rows, labels, scale, &mut out[..n]), error);
+                assert_error(a.focal(2.0).gradient(rows, rows, scale, &mut out[..n]), error);
+                assert_error(b.gradient(rows, labels, scale, &mut out[..n]), error);
+                assert_error(c.gradient(rows, rows, scale, &mut out[..n]), error);
+                assert_error(d.gradient(rows, rows, scale, &mut out[..n]), error);
+            }
+        }
+        for n in [0, 2, 4] {
+            let error = Error::LengthMismatch { expected: 3, found: n };
+            assert_error(a.row_gradient(&data[..3], 0, &mut out[..n]), error);
+            assert_error(b.row_gradient(&data[..3], 0, &mut out[..n]), error);
+        }
+        for n in [0, 1, 3] {
+            let error = Error::LengthMismatch { expected: 2, found: n };
+            assert_error(a.z_loss(0.1).rows(rows, labels, &mut out[..n]), error);
+            assert_error(a.label_smoothing(0.1).rows(rows, labels, &mut out[..n]), error);
+            assert_error(b.focal(1.0).rows(rows, labels, &mut out[..n]), error);
+        }
+        assert_error(
+            a.gradient_in_place(&mut out[..6], 3, 3, labels, 1.0),
+            Error::LengthMismatch { expected: 9, found: 6 },
+        );
+        assert_error(
+            a.gradient_in_place(&mut out[..6], 3, 2, labels, 1.0),
+            Error::LengthMismatch { expected: 3, found: 2 },
+        );
+        assert_error(
+            a.gradient_in_place(&mut out, usize::MAX, 2, labels, 1.0),
+            Error::LengthMismatch { expected: usize::MAX, found: 9 },
+        );
+        assert_error(
+            c.gradient_in_place(&mut out[..5], rows, 1.0),
+            Error::LengthMismatch { expected: 6, found: 5 },
+        );
+        for factor in [NAN, INF, -INF] {
+            let error = invalid("gradient_scale", factor);
+            assert_error(a.gradient(rows, labels, factor, &mut out[..6]), error);
+            assert_error(a.gradient_in_place(&mut out[..6], 2, 3, labels, factor), error);
+            assert_error(a.gradient_factor(labels, 2, factor), error);
+            assert_error(b.gradient(rows, rows, factor, &mut out[..6]), error);
+            assert_error(b.gradient_in_place(&mut out[..6], 2, 3, labels, factor), error);
+            assert_error(c.gradient(rows, rows, factor, &mut out[..6]), error);
+            assert_error(c.gradient_in_place(&mut out[..6], rows, factor), error);
+            assert_error(c.gradient_factor(rows, factor), error);
+            assert_error(d.gradient(rows, rows, factor, &mut out[..6]), error);
+        }
+        assert_eq!(out, [UNTOUCHED; 9]);
+        // Negative factors and 0 are factors.
+        a.gradient(rows, labels, -2.0, &mut out[..6]).unwrap();
+        assert!(out[0] > 0.0 && out[1] < 0.0);
+    }
+}
+
+#[test]
+fn any_option_value_is_an_error_or_a_number_and_never_a_panic() {
+    let values = [NAN, INF, -INF, 0.0, -1.0, 1.0, 0.5, 1e-45, f32::MAX, 1e30];
+    let x = [0.5, -3.0, INF, 7.0, NAN, -INF];
+    let rows = Rows::new(&x, 2, 3).unwrap();
+    let mut out = [0.0; 6];
+    for a in values {
+        for b in values {
+            let weights = [a, b, 1.0];
+            let loss = CrossEntropy::new().label_smoothing(a).focal(b).z_loss(b).soft_cap(a);
+            let _ =
+                loss.temperature(b).class_weights(&weights).gradient(rows, &[0, 2], a, &mut out);
+            let loss = CrossEntropy::new().temperature(a).soft_cap(b).focal_alpha(a);
+            let _ = loss.gradient(rows, rows, Reduction::Mean, &mut out);
+            let targets = Targets::labels(&[1, 1]).with_sample_weights(&weights[..2]);
+            let _ = CrossEntropy::new().focal(a).gradient(rows, targets, b, &mut out);
+            let loss = ClippedCrossEntropy::new().focal(a).label_smoothing(b).normalize(true);
+            let _ = loss.gradient(rows, targets, Reduction::MeanCount, &mut out);
+            let loss = BinaryCrossEntropy::new().focal(a).focal_alpha(b).pos_weights(&weights);
+            let _ = loss.temperature(a).soft_cap(b).gradient(rows, rows, a, &mut out);
+            let loss = ClippedBinaryCrossEntropy::new().focal(a).focal_alpha(b).clip(0.0, 1.0);
+            let _ = loss.pos_weights(&weights).gradient(rows, rows, b, &mut out);
+        }
+    }
 }

@@ -2,10 +2,13 @@
 
 mod common;
 
+use common::bounds::{
+    binary, binary_option_sets, clipped, clipped_binary, cross_entropy, option_sets, some_weights,
+};
 use common::{Random, assert_same_bits, classes, hard_rows, lengths, short_lengths};
 use xent_core::{
     Backend, BinaryCrossEntropy, ClippedBinaryCrossEntropy, ClippedCrossEntropy, CrossEntropy,
-    LogSumExp, LossTotal, Rows,
+    LogSumExp, LossTotal, Rows, Target, reference::Options,
 };
 
 /// Everything that can be computed from one row, as one list of f32.
@@ -34,6 +37,40 @@ fn everything(backend: Backend, x: &[f32]) -> Vec<f32> {
     all.push(ClippedCrossEntropy::new().backend(backend).row(&p, &y[..]).unwrap());
     let normalized = ClippedCrossEntropy::new().normalize(true).clip(0.0, 1.0);
     all.push(normalized.backend(backend).row(&p, &y[..]).unwrap());
+    all
+}
+
+/// Every loss with every option, and its gradient, of one row.
+fn everything_with_options(backend: Backend, x: &[f32]) -> Vec<f32> {
+    let n = x.len();
+    let mut random = Random::new(n as u64);
+    let y: Vec<f32> =
+        (0..n).map(|_| if random.below(3) == 0 { 0.0 } else { random.unit() }).collect();
+    let p: Vec<f32> = x.iter().map(|x| 1.0 / (1.0 + x.abs())).collect();
+    let (weights, mut out, mut all) = (some_weights(n), vec![0.0; n], Vec::new());
+    for (_, options) in option_sets(&weights) {
+        for target in [Target::Label(n as i64 / 2), Target::Distribution(&y)] {
+            all.push(cross_entropy(backend, &options).row_gradient(x, target, &mut out).unwrap());
+            all.extend(&out);
+            for normalize in [false, true] {
+                let loss = clipped(backend, &Options { normalize, ..options });
+                all.push(loss.row_gradient(&p, target, &mut out).unwrap());
+                all.extend(&out);
+            }
+        }
+    }
+    let (xs, ps, ys) = [x, &p, &y].map(|row| Rows::new(row, 1, n).unwrap()).into();
+    for (_, options) in binary_option_sets() {
+        let (a, b) = (binary(backend, &options), clipped_binary(backend, &options));
+        a.rows(xs, ys, &mut out).unwrap();
+        all.extend(&out);
+        a.gradient(xs, ys, 1.0, &mut out).unwrap();
+        all.extend(&out);
+        b.rows(ps, ys, &mut out).unwrap();
+        all.extend(&out);
+        b.gradient(ps, ys, 1.0, &mut out).unwrap();
+        all.extend(&out);
+    }
     all
 }
 
@@ -297,6 +334,27 @@ fn no_rounding_has_changed() {
                 "{backend:?}: the bits of {} results hash to {got:#x}",
                 results.len()
             );
+        }
+    }
+}
+
+#[test]
+fn no_rounding_of_an_option_or_a_gradient_has_changed() {
+    // A change of these is a change of results: list it in the changelog.
+    let golden = [0x0b7c_c7df_e814_71b7, 0x88d9_e799_30a5_8dfe];
+    for (class, want) in classes().into_iter().zip(golden) {
+        for backend in class {
+            let mut results = Vec::new();
+            for n in [1, 2, 10, 31, 32, 33, 100, 128, 700, 1024, 1500, 5000] {
+                let mut random = Random::new(n as u64);
+                for scale in [1.0, 30.0, 300.0] {
+                    let x: Vec<f32> = (0..n).map(|_| (random.unit() - 0.5) * scale).collect();
+                    results.extend(everything_with_options(backend, &x));
+                }
+            }
+            let got = hash(&results);
+            let n = results.len();
+            assert_eq!(got, want, "{backend:?}: the bits of {n} results hash to {got:#x}");
         }
     }
 }

@@ -115,6 +115,7 @@ fn imports_flow_one_way() {
         ),
         ("isa", &["crate::kernel", "crate::math", "crate::loss", "crate::dispatch"][..]),
         ("simd.rs", &["crate::"][..]),
+        ("reference", &["crate::kernel", "crate::math", "crate::loss", "crate::Backend"][..]),
         ("reference.rs", &["crate::kernel", "crate::math", "crate::loss", "crate::Backend"][..]),
         ("accuracy.rs", &["crate::"][..]),
         ("error.rs", &["crate::"][..]),

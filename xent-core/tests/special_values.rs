@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::Random;
+use common::{Random, assert_same_bits};
 use xent_core::{
     Backend, BinaryCrossEntropy, ClippedBinaryCrossEntropy, ClippedCrossEntropy, CrossEntropy,
     LogSumExp, Rows,
@@ -367,5 +367,40 @@ fn nan_and_infinities_in_every_argument_never_panic() {
                 }
             }
         }
+    }
+}
+
+#[test]
+fn long_rows_whose_classes_are_apart_have_the_values_of_rows_side_by_side() {
+    const CLASSES: usize = 2500;
+    let specials = [f32::NAN, f32::INFINITY, f32::NEG_INFINITY, f32::MAX, 0.0];
+    let rows: Vec<Vec<f32>> = (0..40)
+        .map(|row| {
+            let mut x: Vec<f32> =
+                (0..CLASSES).map(|c| ((c * 7919 + row) % 97) as f32 * 0.1).collect();
+            if row % 4 == 1 {
+                x.fill(f32::NEG_INFINITY);
+            }
+            if row % 4 != 0 {
+                x[row * 61] = specials[row % 5];
+                x[(row * 977) % CLASSES] = specials[(row / 5) % 5];
+            }
+            x
+        })
+        .collect();
+    let by_row: Vec<f32> = rows.concat();
+    let by_class: Vec<f32> = (0..CLASSES).flat_map(|c| rows.iter().map(move |x| x[c])).collect();
+    let labels: Vec<usize> = (0..rows.len()).map(|row| row * 61).collect();
+    for backend in Backend::all() {
+        let (mut a, mut b) = (vec![0.0; rows.len()], vec![1.0; rows.len()]);
+        let by_row = Rows::new(&by_row, rows.len(), CLASSES).unwrap();
+        let by_class = Rows::strided(&by_class, rows.len(), CLASSES, 1, rows.len()).unwrap();
+        backend.log_sum_exp_rows(by_row, &mut a).unwrap();
+        backend.log_sum_exp_rows(by_class, &mut b).unwrap();
+        assert_same_bits(&a, &b, &|| format!("log_sum_exp on {backend:?}"));
+        let loss = CrossEntropy::new().backend(backend);
+        loss.rows(by_row, &labels[..], &mut a).unwrap();
+        loss.rows(by_class, &labels[..], &mut b).unwrap();
+        assert_same_bits(&a, &b, &|| format!("cross_entropy on {backend:?}"));
     }
 }

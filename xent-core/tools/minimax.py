@@ -1,4 +1,4 @@
-"""Make the polynomial coefficients and ln 2 splits used by the f32 exp and ln.
+"""Make the polynomial coefficients and ln 2 splits used by the f32 exp, ln and tanh and by the divergences.
 
 Each polynomial is a weighted Remez fit in high precision.  Its coefficients are
 then rounded to f32 one at a time, lowest order first, refitting the rest after
@@ -134,6 +134,17 @@ def alternating_peaks(error, count):
     return peaks
 
 
+def mean_of_logs(z):
+    """((1 + d) ln(1 + d) + (1 - d) ln(1 - d)) / d^2 of z = d^2."""
+    d = mp.sqrt(z)
+    return ((1 + d) * mp.log1p(d) + (1 - d) * mp.log1p(-d)) / z
+
+
+def expm1_beyond_x(x):
+    """(exp(x) - 1 - x) / x^2."""
+    return (mp.expm1(x) - x) / x**2
+
+
 def main():
     edge = mp.ln2 / 2 * (1 + mpf(2) ** -10)
     Fit(mp.exp, lambda r: 1 + r, 2, 4, -edge, edge).report(
@@ -143,6 +154,14 @@ def main():
     for n in (6, 7, 8):
         Fit(mp.log1p, lambda f: f - f * f / 2, 3, n, lo, hi).report(
             f"ln, n = {n}: f - f^2/2 + f^3 (d0 + d1 f + ... + d{n} f^{n})", "d", 0)
+    # tanh(x) / x in u = x^2, up to where the exponential takes over.
+    Fit(lambda u: mp.tanh(mp.sqrt(u)) / mp.sqrt(u), lambda u: mpf(1), 1, 4, mpf(2) ** -40,
+        mpf(0.55) ** 2 * (1 + mpf(2) ** -10)).report(
+        "tanh: x + x u (t0 + t1 u + ... + t4 u^4), u = x^2", "t", 0)
+    Fit(mean_of_logs, lambda z: mpf(0), 0, 7, mpf(2) ** -12, mpf(0.5)).report(
+        "((1 + d) ln(1 + d) + (1 - d) ln(1 - d)) / d^2, z = d^2: p0 + p1 z + ... + p7 z^7", "p", 0)
+    Fit(expm1_beyond_x, lambda x: mpf(0), 0, 8, mpf(-1), mpf(2)).report(
+        "(exp(x) - 1 - x) / x^2: h0 + h1 x + ... + h8 x^8", "h", 0)
     for title, bits in (("ln 2 split, with fma", 24), ("ln 2 split, no fma (hi has 15 bits)", 15)):
         high = to_f32(mp.ln2, bits)
         low = to_f32(mp.ln2 - high)

@@ -7,7 +7,10 @@
 //! | their sum or mean | [`CrossEntropy::total`] | [`BatchLoss::batch_total`] |
 //! | losses of elements | [`BinaryCrossEntropy::rows`] | [`BatchBinaryLoss::batch_losses`] |
 //! | log-sum-exp, softmax | [`log_sum_exp_rows`], [`softmax_rows`] | [`batch_log_sum_exp`], [`batch_softmax`] |
+//! | entropy, divergences | [`entropy_rows`], [`kl_divergence_rows`] | [`batch_entropy`], [`batch_kl_divergence`], [`batch_js_divergence`] |
 //! | one very long row | [`log_sum_exp`] | [`parallel_log_sum_exp`] |
+//! | statistics of rows | [`row_statistics_rows`] | [`batch_statistics`] |
+//! | what they say of a classifier | | [`Evaluation`]: accuracy, top k, calibration |
 //!
 //! ```
 //! use xent_std::{BatchLoss, CrossEntropy, Rows};
@@ -42,6 +45,7 @@
 #![forbid(unsafe_code)]
 
 mod batch;
+mod evaluation;
 #[cfg(feature = "ndarray")]
 mod ndarray;
 mod parallel;
@@ -52,10 +56,13 @@ pub use crate::ndarray::{
     array_softmax,
 };
 pub use batch::binary_loss::BatchBinaryLoss;
+pub use batch::divergence::{batch_entropy, batch_js_divergence, batch_kl_divergence};
 pub use batch::loss::BatchLoss;
 pub use batch::softmax::{
     BatchBackend, batch_log_softmax, batch_log_sum_exp, batch_softmax, parallel_log_sum_exp,
 };
+pub use batch::statistics::batch_statistics;
+pub use evaluation::{CalibrationBin, Evaluation};
 #[doc(no_inline)]
 pub use xent_core;
 #[doc(inline)]

@@ -58,18 +58,18 @@ pub(crate) fn map<T: Send>(n: usize, of: impl Fn(usize) -> T + Send + Sync) -> V
 
 /// Fills `out`, which has `per_row` elements for each of `n_rows` rows, by calls of `fill` with
 /// consecutive runs of rows.
-pub(crate) fn fill_rows(
+pub(crate) fn fill_rows<T: Send>(
     n_tasks: usize,
     n_rows: usize,
     per_row: usize,
-    out: &mut [f32],
-    fill: impl Fn(Range<usize>, &mut [f32]) -> Result<(), Error> + Send + Sync,
+    out: &mut [T],
+    fill: impl Fn(Range<usize>, &mut [T]) -> Result<(), Error> + Send + Sync,
 ) -> Result<(), Error> {
     if n_tasks == 1 {
         return fill(0..n_rows, out);
     }
     let rows_per_task = n_rows.div_ceil(n_tasks).max(1);
-    let fill_task = |(task, out): (usize, &mut [f32])| {
+    let fill_task = |(task, out): (usize, &mut [T])| {
         let start = task * rows_per_task;
         fill(start..n_rows.min(start + rows_per_task), out)
     };
@@ -78,6 +78,19 @@ pub(crate) fn fill_rows(
     return out.par_chunks_mut(task_len).enumerate().try_for_each(fill_task);
     #[cfg(not(feature = "rayon"))]
     return out.chunks_mut(task_len).enumerate().try_for_each(fill_task);
+}
+
+/// `of(0, part)`, `of(1, part)`, ... of the consecutive parts of `out` of `len` elements, in order.
+pub(crate) fn map_parts<T: Send>(
+    out: &mut [f32],
+    len: usize,
+    of: impl Fn(usize, &mut [f32]) -> Result<T, Error> + Send + Sync,
+) -> Result<Vec<T>, Error> {
+    let len = len.max(1);
+    #[cfg(feature = "rayon")]
+    return out.par_chunks_mut(len).enumerate().map(|(i, part)| of(i, part)).collect();
+    #[cfg(not(feature = "rayon"))]
+    return out.chunks_mut(len).enumerate().map(|(i, part)| of(i, part)).collect();
 }
 
 /// Whether rows are so few and so long that each is split.

@@ -27,6 +27,76 @@ fn without_files_it_reports_the_digits() {
     assert!(run.stdout.contains("(1750 of 1797)"), "{}", run.stdout);
 }
 
+/// Rows, sum of confidences and right predictions of ten bins, and the mean entropy, in f64 from the
+/// bytes of the files.
+fn digits_by_hand() -> ([(usize, f64, usize); 10], f64) {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/evaluate");
+    let [logits, labels] = ["digits_logits.npy", "digits_labels.npy"]
+        .map(|name| fs::read(folder.join(name)).unwrap().split_off(128));
+    let logits: Vec<f64> = logits
+        .chunks_exact(4)
+        .map(|bytes| f64::from(f32::from_le_bytes(bytes.try_into().unwrap())))
+        .collect();
+    assert_eq!((logits.len(), labels.len()), (17_970, 1797));
+    let (mut bins, mut entropy) = ([(0, 0.0, 0); 10], 0.0);
+    for (x, &label) in logits.chunks_exact(10).zip(&labels) {
+        let sum: f64 = x.iter().map(|x| x.exp()).sum();
+        let probs: Vec<f64> = x.iter().map(|x| x.exp() / sum).collect();
+        let confidence = probs.iter().copied().fold(0.0, f64::max);
+        let right = probs[usize::from(label)] == confidence;
+        let upper_ends = (1..=10).map(|i| f64::from(i) / 10.0);
+        let bin = upper_ends.take_while(|&end| confidence > end).count().min(9);
+        bins[bin].0 += 1;
+        bins[bin].1 += confidence;
+        bins[bin].2 += usize::from(right);
+        entropy -= probs.iter().map(|p| p * p.ln()).sum::<f64>();
+    }
+    (bins, entropy / labels.len() as f64)
+}
+
+#[test]
+fn the_calibration_of_the_digits_is_that_of_a_computation_by_hand() {
+    let run = evaluate(&["--no-speed"]);
+    let (bins, entropy) = digits_by_hand();
+    let gaps = bins.iter().map(|&(_, confidence, right)| (right as f64 - confidence).abs());
+    let error = gaps.sum::<f64>() / 1797.0;
+    assert!((run.value("ECE") - error).abs() <= 6e-7, "{error}:\n{}", run.stdout);
+    assert_close(run.value("entropy"), entropy, 1e-6);
+
+    let diagram = run.diagram();
+    let first = bins.iter().position(|bin| bin.0 > 0).unwrap();
+    assert_eq!(diagram.len(), 10 - first, "{}", run.stdout);
+    for (line, (i, &(count, confidence, right))) in
+        diagram.iter().zip(bins.iter().enumerate().skip(first))
+    {
+        let columns: Vec<&str> = line.split_whitespace().collect();
+        let range = format!("{:.2}-{:.2}", i as f64 / 10.0, (i + 1) as f64 / 10.0);
+        let [confidence, accuracy] = [confidence, right as f64].map(|sum| sum / count as f64);
+        let want = [range, count.to_string(), format!("{confidence:.3}"), format!("{accuracy:.3}")];
+        assert_eq!(columns[..4], want, "{line}");
+        // The bar reaches as far as the accuracy, the mark is at the confidence.
+        let bar = &line[36..];
+        let [mark, end] = [confidence, accuracy].map(|x| (x * 40.0).round() as usize);
+        assert_eq!(bar.find('|'), Some(mark), "{line}");
+        let filled = bar.matches('=').count() + usize::from(mark < end);
+        assert_eq!(filled, end, "{line}");
+        assert!(line.len() <= 80, "{line}");
+    }
+}
+
+#[test]
+fn the_top_k_is_five_or_all_classes_or_what_is_asked_for() {
+    assert_eq!(evaluate(&["--no-speed"]).value("top 5"), 0.998331);
+    let run = evaluate(&["--no-speed", "--top-k", "1"]);
+    assert_eq!(run.value("top 1"), run.value("accuracy"));
+    assert_eq!(evaluate(&["--no-speed", "--top-k", "4000000000"]).value("top 4000000000"), 1.0);
+    let files = Files::new("top_k").logits("<f4", false, &[3, 2]).labels("<i8", &[3]);
+    assert_eq!(files.evaluate().value("top 2"), 1.0);
+    for wrong in ["0", "-1", "x"] {
+        assert_eq!(evaluate(&["--no-speed", "--top-k", wrong]).code, Some(2), "{wrong}");
+    }
+}
+
 #[test]
 fn the_worst_digits_are_listed_worst_first() {
     let rows = evaluate(&["--no-speed"]).worst_rows();
@@ -153,6 +223,9 @@ fn nan_and_infinite_losses_are_counted_and_the_mean_of_the_others_is_given() {
     assert_eq!(worst[0], ["3", "0", "1", "inf"]);
     // The row with the NaN predicts nothing, the one with +inf its class.
     assert!(run.stdout.contains("(3 of 6)"), "{}", run.stdout);
+    // Neither has a confidence.
+    assert_eq!(run.diagram().last().unwrap().trim(), "none         2", "{}", run.stdout);
+    assert!(run.value("entropy").is_nan() && run.value("ECE").is_finite(), "{}", run.stdout);
 }
 
 // Files that do not fit. Each message names the file, what was found and what is needed.
@@ -311,7 +384,9 @@ fn one_file_alone_is_a_wrong_command_line() {
 fn help_says_what_the_files_are() {
     let run = evaluate(&["--help"]);
     run.assert_success();
-    for needed in ["LOGITS.npy", "LABELS.npy", "--no-speed", "numpy.save", "(rows, classes)"] {
+    for needed in
+        ["LOGITS.npy", "LABELS.npy", "--top-k", "--no-speed", "numpy.save", "(rows, classes)"]
+    {
         assert!(run.stdout.contains(needed), "{needed}:\n{}", run.stdout);
     }
 }
@@ -407,6 +482,12 @@ impl Run {
         let lines = self.stdout.lines().skip_while(|line| *line != "Most surprising rows");
         let rows = lines.skip(2).take_while(|line| !line.is_empty());
         rows.map(|row| row.split_whitespace().map(str::to_owned).collect()).collect()
+    }
+
+    /// The lines of the reliability diagram.
+    fn diagram(&self) -> Vec<&str> {
+        let lines = self.stdout.lines().skip_while(|line| !line.starts_with("How often"));
+        lines.skip(2).take_while(|line| !line.is_empty()).collect()
     }
 
     /// All but the lines that name the files.

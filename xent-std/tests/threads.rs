@@ -6,8 +6,9 @@
 use xent_std::{
     Backend, BatchBackend, BatchBinaryLoss, BatchLoss, BinaryCrossEntropy,
     ClippedBinaryCrossEntropy, ClippedCrossEntropy, CrossEntropy, LossTotal, Rows, Targets,
-    batch_log_softmax, batch_log_sum_exp, batch_softmax, log_softmax_rows, log_sum_exp_rows,
-    parallel_log_sum_exp, softmax_rows,
+    batch_entropy, batch_js_divergence, batch_kl_divergence, batch_log_softmax, batch_log_sum_exp,
+    batch_softmax, entropy_rows, js_divergence_rows, kl_divergence_rows, log_softmax_rows,
+    log_sum_exp_rows, parallel_log_sum_exp, softmax_rows,
 };
 
 /// Runs `check` with pools of several sizes, or on this thread without rayon.
@@ -293,6 +294,39 @@ fn labels_of_every_integer_type_give_the_same_losses_in_split_rows_and_in_batche
                 })*};
             }
             check!(i8 i16 i32 i64 isize u8 u16 u32 u64 usize);
+        });
+    }
+}
+
+#[test]
+fn entropies_and_divergences_have_the_bits_of_core() {
+    for (n_rows, classes) in SHAPES {
+        let (p, q) = (probs(n_rows * classes, 11), probs(n_rows * classes, 12));
+        let q = Rows::new(&q, n_rows, classes).unwrap();
+        for (layout, p) in layouts(&p, n_rows, classes) {
+            let [mut entropy, mut kl, mut js] = [(); 3].map(|()| vec![0.0; n_rows]);
+            entropy_rows(p, &mut entropy).unwrap();
+            kl_divergence_rows(p, q, &mut kl).unwrap();
+            js_divergence_rows(p, q, &mut js).unwrap();
+            with_threads(|threads| {
+                let what = format!("{n_rows} x {classes} by {layout}, {threads}");
+                assert_same(&batch_entropy(p), &entropy, &what);
+                assert_same(&batch_kl_divergence(p, q).unwrap(), &kl, &what);
+                assert_same(&batch_js_divergence(p, q).unwrap(), &js, &what);
+            });
+        }
+    }
+}
+
+#[test]
+fn divergences_of_other_shapes_have_the_error_of_core() {
+    let x = vec![0.5; 3_000_000];
+    let (p, q) = (Rows::new(&x, 3000, 1000).unwrap(), Rows::new(&x, 1000, 3000).unwrap());
+    for q in [q, p.range(0..2999)] {
+        let error = Err(kl_divergence_rows(p, q, &mut [0.0; 3000]).unwrap_err());
+        with_threads(|threads| {
+            assert_eq!(batch_kl_divergence(p, q), error, "{threads}");
+            assert_eq!(batch_js_divergence(p, q), error, "{threads}");
         });
     }
 }

@@ -64,6 +64,8 @@ impl Simd for Avx2 {
         match x.first_chunk::<LANES>() {
             // SAFETY: the pointer is to LANES f32, and no alignment is needed.
             Some(x) => unsafe { _mm256_loadu_ps(x.as_ptr()) },
+            // Masked in all lanes, a load from where no memory is takes hundreds of cycles.
+            None if x.is_empty() => self.splat(fill),
             None => {
                 let mask = first_lanes(x.len());
                 // SAFETY: the pointer is to LANES i32, and no alignment is needed.

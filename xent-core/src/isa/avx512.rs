@@ -58,6 +58,8 @@ impl Simd for Avx512 {
         match x.first_chunk::<LANES>() {
             // SAFETY: the pointer is to LANES f32, and no alignment is needed.
             Some(x) => unsafe { _mm512_loadu_ps(x.as_ptr()) },
+            // Masked in all lanes, a load from where no memory is takes hundreds of cycles.
+            None if x.is_empty() => self.splat(fill),
             None => {
                 let fill = self.splat(fill);
                 // SAFETY: lanes at and behind x.len() are masked, and a masked lane is not read.

@@ -14,6 +14,7 @@ use super::tree::{BLOCK, Term, TreeSum, block_max, block_sum, lane_count};
 use crate::math::ln::ln;
 use crate::math::ln_1p::ln_1p;
 use crate::math::pair::Pair;
+use crate::math::power::power;
 use crate::simd::Simd;
 
 /// `p` limited to `lo ..= hi`; NaN stays NaN.
@@ -23,16 +24,68 @@ pub(super) fn clip<S: Simd>(s: S, p: S::F32, lo: S::F32, hi: S::F32) -> S::F32 {
     s.select(s.lt(hi, p), hi, p)
 }
 
-/// `-ln(clip(p))`, or `-y ln(clip(p))`.
+/// Whether [`clip`] changes `p`.
+#[inline(always)]
+pub(super) fn is_clipped<S: Simd>(s: S, p: S::F32, lo: S::F32, hi: S::F32) -> S::Mask {
+    let (zero, one) = (s.splat(0.0), s.splat(1.0));
+    s.lt(zero, s.select(s.lt(p, lo), one, s.select(s.lt(hi, p), one, zero)))
+}
+
+/// `(1 - q)^gamma`, the focal factor.
+#[inline(always)]
+fn focal_factor<S: Simd>(s: S, rest: S::F32, gamma: f32) -> S::F32 {
+    if gamma == 0.0 { s.splat(1.0) } else { power(s, rest, gamma) }
+}
+
+/// `(1 - q)^gamma (1 + gamma q l / (1 - q))`, which is `q` times the slope of the focal loss `l` of a
+/// probability `q`; at `1 - q = 0` the limit.
+#[inline(always)]
+fn focal_slope<S: Simd>(s: S, q: S::F32, rest: S::F32, loss: S::F32, gamma: f32) -> S::F32 {
+    let (zero, one) = (s.splat(0.0), s.splat(1.0));
+    if gamma == 0.0 {
+        return one;
+    }
+    let turn = s.mul(s.splat(gamma), s.div(s.mul(q, loss), rest));
+    let turn = s.select(s.eq(q, zero), zero, turn);
+    let slope = s.mul(power(s, rest, gamma), s.add(one, turn));
+    s.select(s.eq(rest, zero), zero, slope)
+}
+
+/// `-ln(clip(p))`, or `-v ln(clip(p))`, with a focal factor.
 struct Clipped<S: Simd> {
     lo: S::F32,
     hi: S::F32,
+    gamma: f32,
+    /// What a NaN probability gives under a `v` of 0.
+    hidden: S::F32,
+}
+
+impl<S: Simd> Clipped<S> {
+    #[inline(always)]
+    fn new(s: S, range: ClipRange, gamma: f32, hides: bool) -> Self {
+        let hidden = s.splat(if hides { 0.0 } else { f32::NAN });
+        Clipped { lo: s.splat(range.lo), hi: s.splat(range.hi), gamma, hidden }
+    }
+}
+
+/// The range that probabilities are clipped into.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct ClipRange {
+    pub(crate) lo: f32,
+    pub(crate) hi: f32,
 }
 
 impl<S: Simd> Map<S> for Clipped<S> {
     #[inline(always)]
     fn of(&self, s: S, p: S::F32, _: S::F32) -> S::F32 {
-        canonical(s, s.sub(s.splat(0.0), ln(s, clip(s, p, self.lo, self.hi))))
+        let q = clip(s, p, self.lo, self.hi);
+        let loss = s.sub(s.splat(0.0), ln(s, q));
+        if self.gamma == 0.0 {
+            return canonical(s, loss);
+        }
+        let rest = s.sub(s.splat(1.0), q);
+        let focal = s.mul(focal_factor(s, rest, self.gamma), loss);
+        canonical(s, s.select(s.eq(rest, s.splat(0.0)), rest, focal))
     }
 }
 
@@ -40,25 +93,56 @@ impl<S: Simd> Term<S> for Clipped<S> {
     const PAD: (f32, f32) = (1.0, 0.0);
 
     #[inline(always)]
-    fn of(&mut self, s: S, p: S::F32, y: S::F32) -> S::F32 {
+    fn of(&mut self, s: S, p: S::F32, v: S::F32) -> S::F32 {
         let loss = Map::of(self, s, p, p);
         // A NaN probability shows under any target, an infinite loss only where it counts.
-        let absent = s.select(s.eq(p, p), s.splat(0.0), p);
-        s.select(s.eq(y, s.splat(0.0)), absent, s.mul(y, loss))
+        let absent = s.select(s.eq(p, p), s.splat(0.0), self.hidden);
+        s.select(s.eq(v, s.splat(0.0)), absent, s.mul(v, loss))
     }
 }
 
 /// Turns probabilities into their losses.
 #[inline(always)]
-pub(crate) fn label_losses_in_place<S: Simd>(s: S, p: &mut [f32], lo: f32, hi: f32) {
-    map_in_place(s, p, &Clipped { lo: s.splat(lo), hi: s.splat(hi) });
+pub(crate) fn label_losses_in_place<S: Simd>(s: S, p: &mut [f32], range: ClipRange, gamma: f32) {
+    map_in_place(s, p, &Clipped::new(s, range, gamma, false));
 }
 
-/// Adds the terms of one or several blocks of a row to `sum`.
+/// Adds the terms of one or several blocks of a row to `sum`. `hides`: a NaN probability counts 0
+/// where `v` is 0.
 #[inline(always)]
-pub(crate) fn target_sum<S: Simd>(s: S, sum: &mut TreeSum, p: &[f32], y: &[f32], lo: f32, hi: f32) {
-    for (p, y) in p.chunks(BLOCK).zip(y.chunks(BLOCK)) {
-        sum.push(block_sum(s, p, y, &mut Clipped { lo: s.splat(lo), hi: s.splat(hi) }));
+pub(crate) fn loss_sum<S: Simd>(
+    s: S,
+    sum: &mut TreeSum,
+    p: &[f32],
+    v: &[f32],
+    range: ClipRange,
+    gamma: f32,
+    hides: bool,
+) {
+    for (p, v) in p.chunks(BLOCK).zip(v.chunks(BLOCK)) {
+        sum.push(block_sum(s, p, v, &mut Clipped::new(s, range, gamma, hides)));
+    }
+}
+
+/// Turns a block of probabilities into `scale` times the gradient of its terms: `-v / p` without a
+/// focal factor, 0 where the probability is clipped or counts nothing.
+#[inline(always)]
+pub(crate) fn gradient_in_place<S: Simd>(
+    s: S,
+    p: &mut [f32],
+    v: &[f32],
+    range: ClipRange,
+    gamma: f32,
+    scale: f32,
+) {
+    let (zero, one, lo, hi) = (s.splat(0.0), s.splat(1.0), s.splat(range.lo), s.splat(range.hi));
+    for (p, v) in p.chunks_mut(S::LANES).zip(v.chunks(S::LANES)) {
+        let (x, v) = (s.load(p, 1.0), s.load(v, 0.0));
+        let loss = s.sub(zero, ln(s, x));
+        let slope = focal_slope(s, x, s.sub(one, x), loss, gamma);
+        let gradient = s.div(s.mul(s.mul(s.splat(-scale), v), slope), x);
+        let absent = s.select(s.eq(v, zero), zero, gradient);
+        s.store(canonical(s, s.select(is_clipped(s, x, lo, hi), zero, absent)), p);
     }
 }
 
@@ -138,11 +222,26 @@ struct Normalized<S: Simd> {
     ln_sum: S::F32,
     loss_of_lo: S::F32,
     loss_of_hi: S::F32,
+    rest_of_lo: S::F32,
+    rest_of_hi: S::F32,
+    /// The sum of all but the maximum.
+    others: S::F32,
+    gamma: f32,
+}
+
+/// A probability divided by the sum of its row, and clipped.
+struct Share<S: Simd> {
+    loss: S::F32,
+    /// `1 - q`.
+    rest: S::F32,
+    /// 0 where it is clipped, else 1.
+    inside: S::F32,
 }
 
 impl<S: Simd> Normalized<S> {
     #[inline(always)]
-    fn new(s: S, n: &Normalizer, lo: f32, hi: f32) -> Self {
+    fn new(s: S, n: &Normalizer, range: ClipRange, gamma: f32) -> Self {
+        let ClipRange { lo, hi } = range;
         let (others, sum) = n.sums();
         let (max, sum, zero) = (s.splat(n.max), s.splat(sum), s.splat(0.0));
         Normalized {
@@ -152,24 +251,56 @@ impl<S: Simd> Normalized<S> {
             ln_sum: ln(s, sum),
             loss_of_lo: s.sub(zero, ln(s, s.splat(lo))),
             loss_of_hi: s.sub(zero, ln(s, s.splat(hi))),
+            rest_of_lo: s.splat(1.0 - lo),
+            rest_of_hi: s.splat(1.0 - hi),
+            others: s.splat(others),
+            gamma,
         }
+    }
+
+    #[inline(always)]
+    fn share(&self, s: S, p: S::F32) -> Share<S> {
+        let (zero, one) = (s.splat(0.0), s.splat(1.0));
+        let q = s.div(p, self.sum);
+        let tiny = s.lt(q, s.splat(TINY));
+        let argument = s.select(tiny, p, q);
+        let offset = s.select(tiny, self.ln_sum, zero);
+        let loss = s.sub(offset, ln(s, argument));
+        let is_max = s.eq(p, self.max);
+        let loss = s.select(is_max, self.loss_of_max, loss);
+        let rest = s.select(is_max, s.div(self.others, self.sum), s.sub(one, q));
+
+        // What is negative has a NaN for its loss, and is below any range.
+        let loss = s.select(s.lt(p, zero), s.splat(f32::INFINITY), loss);
+        let (low, high) = (s.lt(self.loss_of_lo, loss), s.lt(loss, self.loss_of_hi));
+        Share {
+            loss: s.select(low, self.loss_of_lo, s.select(high, self.loss_of_hi, loss)),
+            rest: s.select(low, self.rest_of_lo, s.select(high, self.rest_of_hi, rest)),
+            inside: s.select(low, zero, s.select(high, zero, one)),
+        }
+    }
+
+    /// `v (1 - q)^gamma (1 + gamma q l / (1 - q))` inside the clip range.
+    #[inline(always)]
+    fn slope(&self, s: S, p: S::F32, v: S::F32) -> S::F32 {
+        let zero = s.splat(0.0);
+        let share = self.share(s, p);
+        let q = s.div(p, self.sum);
+        let slope = focal_slope(s, q, share.rest, share.loss, self.gamma);
+        let weight = s.mul(v, share.inside);
+        s.select(s.eq(weight, zero), zero, s.mul(weight, slope))
     }
 }
 
 impl<S: Simd> Map<S> for Normalized<S> {
     #[inline(always)]
     fn of(&self, s: S, p: S::F32, _: S::F32) -> S::F32 {
-        let zero = s.splat(0.0);
-        let q = s.div(p, self.sum);
-        let tiny = s.lt(q, s.splat(TINY));
-        let argument = s.select(tiny, p, q);
-        let offset = s.select(tiny, self.ln_sum, zero);
-        let loss = s.sub(offset, ln(s, argument));
-        let loss = s.select(s.eq(p, self.max), self.loss_of_max, loss);
-
-        let loss = s.select(s.lt(p, zero), self.loss_of_lo, loss);
-        let loss = s.select(s.lt(self.loss_of_lo, loss), self.loss_of_lo, loss);
-        s.select(s.lt(loss, self.loss_of_hi), self.loss_of_hi, loss)
+        let share = self.share(s, p);
+        if self.gamma == 0.0 {
+            return share.loss;
+        }
+        let focal = s.mul(focal_factor(s, share.rest, self.gamma), share.loss);
+        s.select(s.eq(share.rest, s.splat(0.0)), share.rest, focal)
     }
 }
 
@@ -186,30 +317,86 @@ impl<S: Simd> Term<S> for Normalized<S> {
     }
 }
 
+/// `K_c`: what a class of a normalised row weighs in its gradient.
+struct NormalizedSlope<S: Simd>(Normalized<S>);
+
+impl<S: Simd> Term<S> for NormalizedSlope<S> {
+    const PAD: (f32, f32) = (1.0, 0.0);
+
+    #[inline(always)]
+    fn of(&mut self, s: S, p: S::F32, v: S::F32) -> S::F32 {
+        self.0.slope(s, p, v)
+    }
+}
+
 /// Turns probabilities of a valid row into their losses.
 #[inline(always)]
 pub(crate) fn normalized_losses_in_place<S: Simd>(
     s: S,
     p: &mut [f32],
     n: &Normalizer,
-    lo: f32,
-    hi: f32,
+    range: ClipRange,
+    gamma: f32,
 ) {
-    map_in_place(s, p, &Normalized::new(s, n, lo, hi));
+    map_in_place(s, p, &Normalized::new(s, n, range, gamma));
 }
 
 /// Adds the terms of one or several blocks of a valid row to `sum`.
 #[inline(always)]
-pub(crate) fn normalized_target_sum<S: Simd>(
+pub(crate) fn normalized_loss_sum<S: Simd>(
     s: S,
     sum: &mut TreeSum,
     p: &[f32],
-    y: &[f32],
+    v: &[f32],
     n: &Normalizer,
-    lo: f32,
-    hi: f32,
+    range: ClipRange,
+    gamma: f32,
 ) {
-    for (p, y) in p.chunks(BLOCK).zip(y.chunks(BLOCK)) {
-        sum.push(block_sum(s, p, y, &mut Normalized::new(s, n, lo, hi)));
+    for (p, v) in p.chunks(BLOCK).zip(v.chunks(BLOCK)) {
+        sum.push(block_sum(s, p, v, &mut Normalized::new(s, n, range, gamma)));
+    }
+}
+
+/// Adds the `K` of one or several blocks of a valid row to `sum`.
+#[inline(always)]
+pub(crate) fn normalized_slope_sum<S: Simd>(
+    s: S,
+    sum: &mut TreeSum,
+    p: &[f32],
+    v: &[f32],
+    n: &Normalizer,
+    range: ClipRange,
+    gamma: f32,
+) {
+    for (p, v) in p.chunks(BLOCK).zip(v.chunks(BLOCK)) {
+        let slope = &mut NormalizedSlope(Normalized::new(s, n, range, gamma));
+        sum.push(block_sum(s, p, v, slope));
+    }
+}
+
+/// Turns a block of probabilities of a valid row into `scale` times its gradient,
+/// `((K - K_c) - K_c (S - p_c) / p_c) / S` with `S` the sum of the row and `K` that of all `K_c`.
+#[inline(always)]
+pub(crate) fn normalized_gradient_in_place<S: Simd>(
+    s: S,
+    p: &mut [f32],
+    v: &[f32],
+    n: &Normalizer,
+    range: ClipRange,
+    gamma: f32,
+    [total, scale]: [f32; 2],
+) {
+    let normalized = Normalized::new(s, n, range, gamma);
+    let (zero, total) = (s.splat(0.0), s.splat(total));
+    let scale = s.div(s.splat(scale), normalized.sum);
+    for (p, v) in p.chunks_mut(S::LANES).zip(v.chunks(S::LANES)) {
+        let (x, v) = (s.load(p, 1.0), s.load(v, 0.0));
+        let slope = normalized.slope(s, x, v);
+        let others = s.select(s.eq(x, normalized.max), normalized.others, s.sub(normalized.sum, x));
+        let own = s.select(s.eq(slope, zero), zero, s.mul(slope, s.div(others, x)));
+        let slope = s.sub(s.sub(total, slope), own);
+        // The sum of the row can be so small that the scale is infinite.
+        let gradient = s.select(s.eq(slope, zero), zero, s.mul(scale, slope));
+        s.store(canonical(s, gradient), p);
     }
 }

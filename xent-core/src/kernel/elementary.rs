@@ -4,6 +4,7 @@ use super::map::{Map, map_in_place};
 use crate::math::exp::exp_scaled;
 use crate::math::ln::ln;
 use crate::math::ln_1p::ln_1p;
+use crate::math::tanh::tanh;
 use crate::simd::Simd;
 
 macro_rules! elementary {
@@ -28,4 +29,5 @@ elementary! {
     exp_in_place Exp exp_scaled;
     ln_in_place Ln ln;
     ln_1p_in_place Ln1p ln_1p;
+    tanh_in_place Tanh tanh;
 }

@@ -9,8 +9,9 @@
 //!
 //! Source: M. Milakov, N. Gimelshein, Online normalizer calculation for softmax (2018), by blocks.
 
-use super::short_rows;
-use super::tree::{BLOCK, CHUNK, Term, TreeSum, block_max, block_sum, lane_count};
+use super::map::canonical;
+use super::rows_in_lanes::{self, Layout};
+use super::tree::{BLOCK, CHUNK, Term, block_max, block_sum, lane_count};
 use crate::log_sum_exp::LogSumExp;
 use crate::math::exp::{SCALE, UNSCALE, exp_scaled};
 use crate::math::ln_1p::ln_1p;
@@ -34,6 +35,8 @@ impl<S: Simd> Term<S> for Exp<S> {
 /// `exp(x - m) * 2^64` where `x` is not `m`; how often it is.
 pub(super) struct ExpBelowMax<S: Simd> {
     m: S::F32,
+    /// What is counted: `m`, or NaN for nothing.
+    counted: S::F32,
     n_max: S::F32,
 }
 
@@ -41,7 +44,13 @@ impl<S: Simd> ExpBelowMax<S> {
     /// Nothing counted yet.
     #[inline(always)]
     pub(super) fn new(s: S, m: S::F32) -> Self {
-        ExpBelowMax { m, n_max: s.splat(0.0) }
+        ExpBelowMax { m, counted: m, n_max: s.splat(0.0) }
+    }
+
+    /// The same, but what is counted is `counted`; NaN counts nothing, and elements that are `m` are added.
+    #[inline(always)]
+    pub(super) fn counting(s: S, m: S::F32, counted: S::F32) -> Self {
+        ExpBelowMax { m, counted, n_max: s.splat(0.0) }
     }
 
     /// How many elements were the maximum, by lanes.
@@ -56,7 +65,7 @@ impl<S: Simd> Term<S> for ExpBelowMax<S> {
 
     #[inline(always)]
     fn of(&mut self, s: S, x: S::F32, _: S::F32) -> S::F32 {
-        let is_max = s.eq(x, self.m);
+        let is_max = s.eq(x, self.counted);
         let zero = s.splat(0.0);
         self.n_max = s.add(self.n_max, s.select(is_max, s.splat(1.0), zero));
         s.select(is_max, zero, exp_scaled(s, s.sub(x, self.m)))
@@ -68,7 +77,13 @@ impl<S: Simd> Term<S> for ExpBelowMax<S> {
 fn block_state<S: Simd>(s: S, x: &[f32], m: f32) -> LogSumExp {
     let mut term = ExpBelowMax::new(s, s.splat(m));
     let sum = block_sum(s, x, x, &mut term);
-    let ties = lane_count(s, term.n_max()) - 1.0;
+    with_ties(m, sum, lane_count(s, term.n_max()))
+}
+
+/// The state of a block whose maximum is there `n_max` times and whose other terms are `sum`.
+#[inline(always)]
+fn with_ties(m: f32, sum: Pair, n_max: f32) -> LogSumExp {
+    let ties = n_max - 1.0;
     let sum = if ties > 0.0 { Pair::new(ties * SCALE, 0.0).add(sum) } else { sum };
     LogSumExp::from_parts(m, sum)
 }
@@ -124,17 +139,46 @@ impl BlockState {
     pub(crate) fn state(&self) -> LogSumExp {
         self.chunks.merge(self.chunk)
     }
+
+    /// The maximum that the next block is held against.
+    #[inline(always)]
+    pub(super) fn chunk_max(&self) -> f32 {
+        self.chunk.max()
+    }
+
+    /// Adds a block of which `sum` is known: relative to its maximum `max`, which is there `n_max` times,
+    /// if that is new, else to the running one.
+    #[inline(always)]
+    pub(super) fn push_block(&mut self, max: f32, sum: Pair, n_max: f32) {
+        let running = self.chunk.max();
+        let next = if sum.hi.is_nan() || running.is_nan() {
+            LogSumExp::NAN
+        } else if max == f32::INFINITY || running == f32::INFINITY {
+            LogSumExp::INFINITY
+        } else if max > running {
+            with_ties(max, sum, n_max).merge(self.chunk)
+        } else if running.is_finite() {
+            LogSumExp::from_parts(running, self.chunk.scaled_sum().add(sum))
+        } else {
+            self.chunk
+        };
+        self.step(next);
+    }
+
+    #[inline(always)]
+    fn step(&mut self, chunk: LogSumExp) {
+        self.chunk = chunk;
+        self.in_chunk += BLOCK;
+        if self.in_chunk == CHUNK {
+            *self = BlockState { chunks: self.state(), ..BlockState::EMPTY };
+        }
+    }
 }
 
 #[inline(always)]
 pub(crate) fn push<S: Simd>(s: S, state: &mut BlockState, x: &[f32]) {
     for block in x.chunks(BLOCK) {
-        state.chunk = push_block(s, state.chunk, block);
-        state.in_chunk += BLOCK;
-        if state.in_chunk == CHUNK {
-            let chunks = state.state();
-            *state = BlockState { chunks, ..BlockState::EMPTY };
-        }
+        state.step(push_block(s, state.chunk, block));
     }
 }
 
@@ -174,83 +218,23 @@ pub(crate) fn log_sum_exp<S: Simd>(s: S, x: &[f32]) -> f32 {
     value(s, &state(s, x))
 }
 
-/// Log-sum-exps of the rows of `classes` elements that lie one after another in `x`.
+/// Log-sum-exps of the rows in `x`.
 #[inline(always)]
-pub(crate) fn log_sum_exps<S: Simd>(s: S, x: &[f32], classes: usize, out: &mut [f32]) {
-    if classes <= short_rows::MAX_CLASSES {
-        return short_rows::log_sum_exps(s, x, classes.max(1), out);
-    }
-    for (row, out) in x.chunks_exact(classes).zip(out) {
-        *out = log_sum_exp(s, row);
-    }
-}
-
-/// Losses of the rows of `classes` elements that lie one after another in `x`.
-#[inline(always)]
-pub(crate) fn label_losses<S: Simd>(
-    s: S,
-    x: &[f32],
-    classes: usize,
-    labels: &[usize],
-    out: &mut [f32],
-) {
-    if classes <= short_rows::MAX_CLASSES {
-        return short_rows::label_losses(s, x, classes.max(1), labels, out);
-    }
-    for ((row, &label), out) in x.chunks_exact(classes).zip(labels).zip(out) {
-        let x_t = row.get(label).copied().unwrap_or(f32::NAN);
-        *out = loss(s, &state(s, row), x_t);
-    }
-}
-
-/// `y ((m - x) + ln(1 + s))`, with a power of two `h` as `y ((h m - h x) + h ln(1 + s)) / h`.
-#[derive(Clone, Copy)]
-struct TargetLoss<S: Simd> {
-    minus_h: S::F32,
-    one_by_h: S::F32,
-    h_m: S::F32,
-    h_ln_1p_sum: S::F32,
-}
-
-impl<S: Simd> TargetLoss<S> {
-    /// For a finite `state`. `h` is 1, or 1/2 where `m - x` could overflow.
-    #[inline(always)]
-    fn new(s: S, state: &LogSumExp) -> Self {
-        let m = state.max();
-        let h = if m.abs() < 1e30 { 1.0 } else { 0.5 };
-        TargetLoss {
-            minus_h: s.splat(-h),
-            one_by_h: s.splat(1.0 / h),
-            h_m: s.splat(h * m),
-            h_ln_1p_sum: s.splat(h * ln_1p_sum(s, state)),
+pub(crate) fn log_sum_exps<S: Simd>(s: S, x: &[f32], layout: Layout, out: &mut [f32]) {
+    for (group, out) in out.chunks_mut(S::LANES).enumerate() {
+        let x = x.get(group * S::LANES * layout.row_stride..).unwrap_or(&[]);
+        if layout.goes_in_lanes::<S>(out.len()) {
+            let (m, sum) = rows_in_lanes::states(s, x, layout);
+            let value = s.add(m, ln_1p(s, s.mul(sum, s.splat(UNSCALE))));
+            // An infinite maximum is the value, unless there is a NaN.
+            let infinite = s.select(s.eq(sum, sum), m, s.splat(f32::NAN));
+            let finite = s.eq(s.sub(m, m), s.splat(0.0));
+            s.store(canonical(s, s.select(finite, value, infinite)), out);
+        } else {
+            for (row, out) in out.iter_mut().enumerate() {
+                let start = row * layout.row_stride;
+                *out = log_sum_exp(s, x.get(start..start + layout.classes).unwrap_or(&[]));
+            }
         }
-    }
-}
-
-impl<S: Simd> Term<S> for TargetLoss<S> {
-    const PAD: (f32, f32) = (0.0, 0.0);
-
-    #[inline(always)]
-    fn of(&mut self, s: S, x: S::F32, y: S::F32) -> S::F32 {
-        let zero = s.splat(0.0);
-        // The product is exact, so that this is one rounding in either class.
-        let distance = s.mul_add(x, self.minus_h, self.h_m);
-        let h_loss = s.add(distance, self.h_ln_1p_sum);
-        s.select(s.eq(y, zero), zero, s.mul(s.mul(y, h_loss), self.one_by_h))
-    }
-}
-
-/// Adds the terms of one or several blocks of a row with a finite `state` to `sum`.
-#[inline(always)]
-pub(crate) fn target_sum<S: Simd>(
-    s: S,
-    sum: &mut TreeSum,
-    x: &[f32],
-    y: &[f32],
-    state: &LogSumExp,
-) {
-    let mut term = TargetLoss::new(s, state);
-    for (x, y) in x.chunks(BLOCK).zip(y.chunks(BLOCK)) {
-        sum.push(block_sum(s, x, y, &mut term));
     }
 }

@@ -22,7 +22,8 @@ pub(crate) const BLOCK: usize = 1024;
 pub(crate) const CHUNK: usize = 65_536;
 
 const ROWS_PER_GROUP: usize = 4;
-const GROUP: usize = ROWS_PER_GROUP * VIRTUAL_LANES;
+/// Elements that are added before the rounding error of an addition is kept.
+pub(crate) const GROUP: usize = ROWS_PER_GROUP * VIRTUAL_LANES;
 
 /// What a sum adds up for an element of `x` and one of `y`.
 pub(crate) trait Term<S: Simd> {
@@ -83,6 +84,79 @@ pub(crate) fn block_sum<S: Simd, T: Term<S>>(s: S, x: &[f32], y: &[f32], term: &
     fold_lanes(s, sum.as_mut(), error.as_mut(), x.len())
 }
 
+/// What two sums over the same elements add up for one of them.
+pub(crate) trait TermPair<S: Simd> {
+    /// Stands in for elements beyond the end; both of its terms are 0.
+    const PAD: f32;
+
+    fn of(&mut self, s: S, x: S::F32) -> (S::F32, S::F32);
+}
+
+/// The sums of both terms over one block of at most [`BLOCK`] elements, each as [`block_sum`] has it.
+///
+/// Written once for any number of sums, the one sum of the scalar backend took 1.4 times as long (1,000
+/// logits, AMD EPYC, rustc 1.95).
+#[inline(always)]
+pub(crate) fn block_sum_pair<S: Simd, T: TermPair<S>>(
+    s: S,
+    x: &[f32],
+    term: &mut T,
+) -> (Pair, Pair) {
+    let zero = s.splat(0.0);
+    let (mut sum, mut error) = (s.row(zero), s.row(zero));
+    let (mut sum_b, mut error_b) = (s.row(zero), s.row(zero));
+
+    let (groups, rest) = x.as_chunks::<GROUP>();
+    for x in groups {
+        let [x0, x1, x2, x3] = rows(x);
+        let x01 = x0.chunks_exact(S::LANES).zip(x1.chunks_exact(S::LANES));
+        let x23 = x2.chunks_exact(S::LANES).zip(x3.chunks_exact(S::LANES));
+        let lanes = sum.as_mut().iter_mut().zip(error.as_mut());
+        let lanes_b = sum_b.as_mut().iter_mut().zip(error_b.as_mut());
+        for (((sum, error), (sum_b, error_b)), ((x0, x1), (x2, x3))) in
+            lanes.zip(lanes_b).zip(x01.zip(x23))
+        {
+            let (a0, b0) = term.of(s, s.load(x0, T::PAD));
+            let (a1, b1) = term.of(s, s.load(x1, T::PAD));
+            let (a2, b2) = term.of(s, s.load(x2, T::PAD));
+            let (a3, b3) = term.of(s, s.load(x3, T::PAD));
+            let a = s.add(s.add(a0, a1), s.add(a2, a3));
+            let b = s.add(s.add(b0, b1), s.add(b2, b3));
+            (*sum, *error) = add_keeping_error(s, *sum, *error, a);
+            (*sum_b, *error_b) = add_keeping_error(s, *sum_b, *error_b, b);
+        }
+    }
+
+    if !rest.is_empty() {
+        let (mut rows_0_1, mut rows_2_3) = (s.row(zero), s.row(zero));
+        let (mut rows_0_1_b, mut rows_2_3_b) = (s.row(zero), s.row(zero));
+        for (i, x) in rest.chunks(VIRTUAL_LANES).enumerate() {
+            let (half, half_b) = if i < 2 {
+                (&mut rows_0_1, &mut rows_0_1_b)
+            } else {
+                (&mut rows_2_3, &mut rows_2_3_b)
+            };
+            let halves = half.as_mut().iter_mut().zip(half_b.as_mut());
+            for (x, (half, half_b)) in x.chunks(S::LANES).zip(halves) {
+                let (a, b) = term.of(s, s.load(x, T::PAD));
+                (*half, *half_b) = (s.add(*half, a), s.add(*half_b, b));
+            }
+        }
+        let halves = rows_0_1.as_ref().iter().zip(rows_2_3.as_ref());
+        for ((sum, error), (&a, &b)) in sum.as_mut().iter_mut().zip(error.as_mut()).zip(halves) {
+            (*sum, *error) = add_keeping_error(s, *sum, *error, s.add(a, b));
+        }
+        let halves = rows_0_1_b.as_ref().iter().zip(rows_2_3_b.as_ref());
+        let lanes_b = sum_b.as_mut().iter_mut().zip(error_b.as_mut());
+        for ((sum, error), (&a, &b)) in lanes_b.zip(halves) {
+            (*sum, *error) = add_keeping_error(s, *sum, *error, s.add(a, b));
+        }
+    }
+
+    let total = fold_lanes(s, sum.as_mut(), error.as_mut(), x.len());
+    (total, fold_lanes(s, sum_b.as_mut(), error_b.as_mut(), x.len()))
+}
+
 /// The four rows of a group.
 #[inline(always)]
 fn rows(group: &[f32; GROUP]) -> [&[f32; VIRTUAL_LANES]; ROWS_PER_GROUP] {
@@ -100,7 +174,12 @@ fn load_term<S: Simd, T: Term<S>>(s: S, x: &[f32], y: &[f32], term: &mut T) -> S
 
 /// `sum + x`, and `error` with the rounding error of that addition.
 #[inline(always)]
-fn add_keeping_error<S: Simd>(s: S, sum: S::F32, error: S::F32, x: S::F32) -> (S::F32, S::F32) {
+pub(super) fn add_keeping_error<S: Simd>(
+    s: S,
+    sum: S::F32,
+    error: S::F32,
+    x: S::F32,
+) -> (S::F32, S::F32) {
     let total = s.add(sum, x);
     let x_part = s.sub(total, sum);
     let lost = s.add(s.sub(sum, s.sub(total, x_part)), s.sub(x, x_part));
@@ -161,6 +240,17 @@ pub(crate) fn lane_count<S: Simd>(s: S, mut count: S::F32) -> f32 {
     s.first(count)
 }
 
+/// The largest of the lanes of one register; unspecified where one is NaN.
+#[inline(always)]
+pub(crate) fn lane_max<S: Simd>(s: S, mut max: S::F32) -> f32 {
+    let mut width = S::LANES;
+    while width > 1 {
+        max = s.max(max, s.upper_half(max, width));
+        width /= 2;
+    }
+    s.first(max)
+}
+
 /// The maximum of a block; unspecified where it holds a NaN, -inf where it is empty.
 #[inline(always)]
 pub(crate) fn block_max<S: Simd>(s: S, x: &[f32]) -> f32 {
@@ -191,16 +281,11 @@ pub(crate) fn block_max<S: Simd>(s: S, x: &[f32]) -> f32 {
         }
         half /= 2;
     }
-    let Some(&mut mut max) = max.first_mut() else {
+    let Some(&mut max) = max.first_mut() else {
         return f32::NEG_INFINITY;
     };
-    let mut width = S::LANES;
-    while width > 1 {
-        max = s.max(max, s.upper_half(max, width));
-        width /= 2;
-    }
     // Which of two zeros a maximum gives is open; + 0 makes it the positive one.
-    s.first(max) + 0.0
+    lane_max(s, max) + 0.0
 }
 
 /// A sum over blocks: within chunks of [`CHUNK`] elements, then over the chunks.

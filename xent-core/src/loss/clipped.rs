@@ -1,11 +1,11 @@
 //! Cross-entropy from probabilities.
 
-use super::clip::Clip;
-use super::cross_entropy::canonical;
-use super::{BATCH, RowLoss, check_length};
+use super::clip::ClipRange;
+use super::options::{ClassOptions, Row};
+use super::{GradientScale, RowLoss, canonical, weighted};
 use crate::kernel::clipped::Normalizer;
-use crate::kernel::tree::TreeSum;
-use crate::targets::{Kind, Target, Targets, check_label};
+use crate::kernel::tree::{BLOCK, TreeSum};
+use crate::targets::{Kind, Target, Targets};
 use crate::{Backend, Error, LossTotal, Rows};
 
 /// Cross-entropy of clipped probabilities with a class or a distribution, in nats.
@@ -20,6 +20,12 @@ use crate::{Backend, Error, LossTotal, Rows};
 /// its sum: ask for it with [`normalize`](Self::normalize). A normalised probability near 1 is taken as
 /// `ln(1 + rest / p)`, so its loss keeps its digits. For logits there is
 /// [`CrossEntropy`](crate::CrossEntropy); taking one for the other is the classic mistake.
+///
+/// Options act in this order: the target is smoothed ([`label_smoothing`](Self::label_smoothing)); each
+/// class' term is multiplied by its weight ([`class_weights`](Self::class_weights)) and by
+/// `alpha (1 - q_c)^gamma` ([`focal`](Self::focal)); the row is multiplied by its sample weight
+/// ([`Targets::with_sample_weights`]). A row with the label that is [`ignored`](Self::ignore) costs 0 and
+/// counts nowhere.
 ///
 /// Special values: with a class and no `normalize`, only `p_t` is read. Otherwise a NaN probability
 /// gives NaN, also under `y_c = 0`. A normalised row whose sum is not positive and finite gives NaN.
@@ -36,23 +42,32 @@ use crate::{Backend, Error, LossTotal, Rows};
 /// # Ok::<(), xent_core::Error>(())
 /// ```
 #[derive(Clone, Copy, Debug)]
-pub struct ClippedCrossEntropy {
+pub struct ClippedCrossEntropy<'w> {
     backend: Backend,
-    clip: Clip,
+    options: ClassOptions<'w>,
+    clip: ClipRange,
     normalize: bool,
 }
 
-impl ClippedCrossEntropy {
-    /// Keras' clip range, rows taken as they are, on the detected backend.
+impl ClippedCrossEntropy<'static> {
+    /// Keras' clip range, rows taken as they are, no other option, on the detected backend.
     ///
     /// ```
     /// let loss = xent_core::ClippedCrossEntropy::new();
     /// ```
     #[must_use]
+    #[inline]
     pub fn new() -> Self {
-        ClippedCrossEntropy { backend: Backend::detected(), clip: Clip::KERAS, normalize: false }
+        ClippedCrossEntropy {
+            backend: Backend::detected(),
+            options: ClassOptions::NONE,
+            clip: ClipRange::KERAS,
+            normalize: false,
+        }
     }
+}
 
+impl<'w> ClippedCrossEntropy<'w> {
     /// On a chosen backend.
     ///
     /// ```
@@ -60,6 +75,7 @@ impl ClippedCrossEntropy {
     /// let loss = ClippedCrossEntropy::new().backend(Backend::SCALAR);
     /// ```
     #[must_use]
+    #[inline]
     pub const fn backend(self, backend: Backend) -> Self {
         ClippedCrossEntropy { backend, ..self }
     }
@@ -73,8 +89,9 @@ impl ClippedCrossEntropy {
     /// assert_eq!(loss.row(&[1.0, 0.0], 0), Ok(0.0));
     /// ```
     #[must_use]
+    #[inline]
     pub const fn clip(self, lo: f32, hi: f32) -> Self {
-        ClippedCrossEntropy { clip: Clip { lo, hi }, ..self }
+        ClippedCrossEntropy { clip: ClipRange { lo, hi }, ..self }
     }
 
     /// Whether each row is divided by its sum before it is clipped, as Keras does.
@@ -84,56 +101,159 @@ impl ClippedCrossEntropy {
     /// assert_eq!(loss.row(&[3.0, 1.0], 1), Ok(4_f32.ln()));
     /// ```
     #[must_use]
+    #[inline]
     pub const fn normalize(self, normalize: bool) -> Self {
         ClippedCrossEntropy { normalize, ..self }
     }
 
-    /// Whether each row is divided by its sum first.
+    /// Whether a row with a label reads all its classes, not only that of the label.
     ///
     /// ```
-    /// assert!(!xent_core::ClippedCrossEntropy::new().normalizes());
+    /// use xent_core::ClippedCrossEntropy;
+    /// let loss = ClippedCrossEntropy::new();
+    /// assert!(!loss.reads_all_classes() && loss.normalize(true).reads_all_classes());
     /// ```
     #[must_use]
-    pub const fn normalizes(&self) -> bool {
-        self.normalize
+    pub fn reads_all_classes(&self) -> bool {
+        self.normalize || self.options.label_smoothing != 0.0
+    }
+
+    /// Smooths the target: `(1 - a) y + a / C` over `C` classes, where `y` is 1 at a label and 0
+    /// elsewhere, or the distribution.
+    ///
+    /// In [0, 1], else an [`Error::InvalidOption`] of the call that uses it; 0 is none. It makes the
+    /// loss with a label read every class.
+    ///
+    /// ```
+    /// let loss = xent_core::ClippedCrossEntropy::new().label_smoothing(0.1);
+    /// assert_eq!(loss.row(&[0.2, 0.6, 0.2], 1)?, 0.5840664);
+    /// # Ok::<(), xent_core::Error>(())
+    /// ```
+    #[must_use]
+    #[inline]
+    pub const fn label_smoothing(self, label_smoothing: f32) -> Self {
+        ClippedCrossEntropy { options: ClassOptions { label_smoothing, ..self.options }, ..self }
+    }
+
+    /// Multiplies the term of each class by its weight.
+    ///
+    /// The weight of a row in [`LossTotal::mean`] is that of its label, as in PyTorch, and 1 with a
+    /// distribution. `weights`: one a class, finite and not negative, else an [`Error::LengthMismatch`]
+    /// or [`Error::InvalidOption`] of the call that uses them. A class of weight 0 costs 0, also where
+    /// its term is infinite or NaN.
+    ///
+    /// ```
+    /// let loss = xent_core::ClippedCrossEntropy::new().class_weights(&[1.0, 2.0]);
+    /// assert_eq!(loss.row(&[0.5, 0.5], 1)?, 2.0 * 2_f32.ln());
+    /// # Ok::<(), xent_core::Error>(())
+    /// ```
+    #[must_use]
+    #[inline]
+    pub const fn class_weights<'a>(self, weights: &'a [f32]) -> ClippedCrossEntropy<'a>
+    where
+        'w: 'a,
+    {
+        ClippedCrossEntropy {
+            options: ClassOptions { class_weights: Some(weights), ..self.options },
+            ..self
+        }
+    }
+
+    /// The label of rows that cost 0 and count nowhere, whatever they hold; `None` is none. PyTorch's
+    /// `ignore_index`, Keras' `ignore_class`.
+    ///
+    /// Any integer, a class or not: it is looked for before labels are checked. A row with a
+    /// distribution has no label.
+    ///
+    /// ```
+    /// use xent_core::{ClippedCrossEntropy, Rows};
+    /// let x = Rows::new(&[0.5, 0.5, f32::NAN, 0.5], 2, 2)?;
+    /// let total = ClippedCrossEntropy::new().ignore(-100).total(x, &[1, -100])?;
+    /// assert_eq!((total.count(), total.mean() as f32), (1, 2_f32.ln()));
+    /// # Ok::<(), xent_core::Error>(())
+    /// ```
+    #[must_use]
+    #[inline]
+    pub fn ignore(self, label: impl Into<Option<i64>>) -> Self {
+        ClippedCrossEntropy {
+            options: ClassOptions { ignore: label.into(), ..self.options },
+            ..self
+        }
+    }
+
+    /// Multiplies the term of each class by `(1 - p_c)^gamma`, which takes weight from what is already
+    /// right.
+    ///
+    /// `1 - p_c` is no difference that cancels; where it is 0, loss and gradient are 0. Finite and not
+    /// negative, else an [`Error::InvalidOption`] of the call that uses it; 0 is none.
+    /// Accuracy: [`accuracy::FOCAL`](crate::accuracy::FOCAL). Source: T.-Y. Lin et al., Focal Loss for
+    /// Dense Object Detection (2017).
+    ///
+    /// ```
+    /// let loss = xent_core::ClippedCrossEntropy::new().focal(2.0);
+    /// assert_eq!(loss.row(&[0.5, 0.5], 0)?, 0.25 * 2_f32.ln());
+    /// # Ok::<(), xent_core::Error>(())
+    /// ```
+    #[must_use]
+    #[inline]
+    pub const fn focal(self, gamma: f32) -> Self {
+        ClippedCrossEntropy { options: ClassOptions { focal_gamma: gamma, ..self.options }, ..self }
+    }
+
+    /// Multiplies the terms of all classes by a constant: the `alpha` of Keras' categorical focal loss.
+    ///
+    /// Not in the weights of a mean. Finite and not negative, else an [`Error::InvalidOption`] of the
+    /// call that uses it; 1 is none.
+    ///
+    /// ```
+    /// let loss = xent_core::ClippedCrossEntropy::new().focal(2.0).focal_alpha(0.25);
+    /// assert_eq!(loss.row(&[0.5, 0.5], 0)?, 0.0625 * 2_f32.ln());
+    /// # Ok::<(), xent_core::Error>(())
+    /// ```
+    #[must_use]
+    #[inline]
+    pub const fn focal_alpha(self, alpha: f32) -> Self {
+        ClippedCrossEntropy { options: ClassOptions { focal_alpha: alpha, ..self.options }, ..self }
+    }
+
+    /// Whether a call with these arguments has an error: every call asks this first.
+    ///
+    /// Errors: [`Error::InvalidOption`], [`Error::InvalidClip`], [`Error::EmptyClasses`] for rows without classes,
+    /// [`Error::LengthMismatch`], [`Error::LabelOutOfRange`].
+    ///
+    /// ```
+    /// use xent_core::{ClippedCrossEntropy, Error, Rows};
+    /// let x = Rows::new(&[0.5, 0.5], 1, 2)?;
+    /// let error = Error::InvalidOption { name: "label_smoothing", value: 1.5 };
+    /// assert_eq!(ClippedCrossEntropy::new().label_smoothing(1.5).check(x, &[0]), Err(error));
+    /// # Ok::<(), Error>(())
+    /// ```
+    pub fn check<'a>(&self, probs: Rows<'_>, targets: impl Into<Targets<'a>>) -> Result<(), Error> {
+        RowLoss::check(self, &probs, &targets.into())
     }
 
     /// The loss of one row.
     ///
-    /// `probs`: at least one class. `target`: a class index of any integer type, or a `&[f32]` of the
-    /// length of `probs`.
-    /// Errors: [`Error::InvalidClip`], [`Error::EmptyClasses`], [`Error::LabelOutOfRange`],
-    /// [`Error::LengthMismatch`].
+    /// `probs`: at least one class. `target`: a class index of any integer type, or a `&[f32]` of
+    /// the length of `probs`.
+    /// Errors: those of [`check`](Self::check).
     ///
     /// ```
     /// let loss = xent_core::ClippedCrossEntropy::new();
     /// assert_eq!(loss.row(&[0.2, 0.6, 0.2], &[0.0, 1.0, 0.0])?, 0.5108256);
     /// # Ok::<(), xent_core::Error>(())
     /// ```
+    #[inline]
     pub fn row<'a>(&self, probs: &[f32], target: impl Into<Target<'a>>) -> Result<f32, Error> {
-        self.clip.validate()?;
-        if probs.is_empty() {
-            return Err(Error::EmptyClasses { n_rows: 1 });
-        }
-        let x = Rows::new(probs, 1, probs.len())?;
-        match target.into() {
-            Target::Label(label) => {
-                let label = check_label(label, 0, probs.len())?;
-                Ok(self.label_loss(&x, 0, label))
-            }
-            Target::Distribution(y) => {
-                check_length(probs.len(), y.len())?;
-                Ok(self.target_loss(&x, &Rows::new(y, 1, y.len())?, 0))
-            }
-        }
+        self.checked_loss(probs, target.into())
     }
 
     /// The losses of many rows.
     ///
     /// `probs`: `n_rows` by `classes`. `targets`: a label a row, as a slice or array of any integer
-    /// type, or [`Rows`] of the same shape. `losses`: one element a row.
-    /// Errors: [`Error::InvalidClip`], [`Error::EmptyClasses`] for rows without classes,
-    /// [`Error::LabelOutOfRange`], [`Error::LengthMismatch`]; then nothing is written.
+    /// type, or [`Rows`] of the same shape; [`Targets`], with sample weights. `losses`: one element a
+    /// row.
+    /// Errors: those of [`check`](Self::check), and [`Error::LengthMismatch`]; then nothing is written.
     ///
     /// ```
     /// use xent_core::{ClippedCrossEntropy, Rows};
@@ -143,13 +263,13 @@ impl ClippedCrossEntropy {
     /// assert_eq!(losses, [0.5108256, 0.22314353]);
     /// # Ok::<(), xent_core::Error>(())
     /// ```
+    #[inline]
     pub fn rows<'a>(
         &self,
         probs: Rows<'_>,
         targets: impl Into<Targets<'a>>,
         losses: &mut [f32],
     ) -> Result<(), Error> {
-        self.clip.validate()?;
         self.checked_losses(&probs, &targets.into(), losses)
     }
 
@@ -169,8 +289,122 @@ impl ClippedCrossEntropy {
         probs: Rows<'_>,
         targets: impl Into<Targets<'a>>,
     ) -> Result<LossTotal, Error> {
-        self.clip.validate()?;
         self.checked_total(&probs, &targets.into())
+    }
+
+    /// The loss of one row, and its gradient with respect to the probabilities.
+    ///
+    /// Without options `-y_c / q_c` where `p_c` is inside the clip range, its ends included, and 0 where it
+    /// is clipped; with [`normalize`](Self::normalize), through the division.
+    /// `probs`, `target` and errors: those of [`row`](Self::row). `gradient`: of the length of `probs`;
+    /// after an error nothing is written. Special values: where the loss of a normalised row
+    /// is NaN, the whole gradient is.
+    /// Accuracy: [`accuracy::CLIPPED_GRADIENT`](crate::accuracy::CLIPPED_GRADIENT).
+    ///
+    /// ```
+    /// let mut gradient = [0.0; 2];
+    /// xent_core::ClippedCrossEntropy::new().row_gradient(&[0.5, 0.5], 0, &mut gradient)?;
+    /// assert_eq!(gradient, [-2.0, 0.0]);
+    /// # Ok::<(), xent_core::Error>(())
+    /// ```
+    pub fn row_gradient<'a>(
+        &self,
+        probs: &[f32],
+        target: impl Into<Target<'a>>,
+        gradient: &mut [f32],
+    ) -> Result<f32, Error> {
+        self.checked_row_gradient(probs, target.into(), gradient)
+    }
+
+    /// As [`row_gradient`](Self::row_gradient), with the gradient in the place of the probabilities.
+    ///
+    /// ```
+    /// let mut p = [0.5, 0.5];
+    /// xent_core::ClippedCrossEntropy::new().normalize(true).row_gradient_in_place(&mut p, 0)?;
+    /// assert_eq!(p, [-1.0, 1.0]);
+    /// # Ok::<(), xent_core::Error>(())
+    /// ```
+    pub fn row_gradient_in_place<'a>(
+        &self,
+        probs: &mut [f32],
+        target: impl Into<Target<'a>>,
+    ) -> Result<f32, Error> {
+        self.checked_row_gradient_in_place(probs, target.into())
+    }
+
+    /// The total over many rows, and the gradient of their reduced loss with respect to the probabilities.
+    ///
+    /// `probs`, `targets` and errors: those of [`rows`](Self::rows). `scale`: a [`Reduction`](crate::Reduction)
+    /// of the losses, or a finite factor of the gradient of their sum. `gradient`: `n_rows * classes`
+    /// elements, row-major.
+    /// Special values and accuracy: those of [`row_gradient`](Self::row_gradient); a row that is ignored
+    /// or of weight 0 has a gradient of 0, and so have all rows of a mean over nothing.
+    ///
+    /// ```
+    /// use xent_core::{ClippedCrossEntropy, Reduction, Rows};
+    /// let probs = Rows::new(&[0.5; 4], 2, 2)?;
+    /// let mut gradient = [0.0; 4];
+    /// ClippedCrossEntropy::new().gradient(probs, &[0, 1], Reduction::Mean, &mut gradient)?;
+    /// assert_eq!(gradient, [-1.0, 0.0, 0.0, -1.0]);
+    /// # Ok::<(), xent_core::Error>(())
+    /// ```
+    pub fn gradient<'a>(
+        &self,
+        probs: Rows<'_>,
+        targets: impl Into<Targets<'a>>,
+        scale: impl Into<GradientScale>,
+        gradient: &mut [f32],
+    ) -> Result<LossTotal, Error> {
+        self.checked_gradient(&probs, &targets.into(), scale.into(), gradient)
+    }
+
+    /// As [`gradient`](Self::gradient), with the gradient in the place of the probabilities.
+    ///
+    /// `probs`: `n_rows * classes` elements, row-major.
+    ///
+    /// ```
+    /// use xent_core::{ClippedCrossEntropy, Reduction};
+    /// let mut p = [0.5; 4];
+    /// ClippedCrossEntropy::new().gradient_in_place(&mut p, 2, 2, &[0, 1], Reduction::Sum)?;
+    /// assert_eq!(p, [-2.0, 0.0, 0.0, -2.0]);
+    /// # Ok::<(), xent_core::Error>(())
+    /// ```
+    pub fn gradient_in_place<'a>(
+        &self,
+        probs: &mut [f32],
+        n_rows: usize,
+        classes: usize,
+        targets: impl Into<Targets<'a>>,
+        scale: impl Into<GradientScale>,
+    ) -> Result<LossTotal, Error> {
+        self.checked_gradient_in_place(probs, [n_rows, classes], &targets.into(), scale.into())
+    }
+
+    /// What `scale` multiplies the gradient of the sum over all rows by: 1, or 1 over the weight or the
+    /// number of the rows. For those who split a batch.
+    ///
+    /// `targets`: those of the whole batch, for `n_rows` rows.
+    /// Errors: [`Error::InvalidOption`] for a factor that is not finite.
+    ///
+    /// ```
+    /// use xent_core::{ClippedCrossEntropy, Reduction, Targets};
+    /// let targets = Targets::labels(&[0, 1, -1, 2]);
+    /// let loss = ClippedCrossEntropy::new().ignore(-1);
+    /// assert_eq!(loss.gradient_factor(targets, 4, Reduction::MeanCount)?, 1.0 / 3.0);
+    /// # Ok::<(), xent_core::Error>(())
+    /// ```
+    pub fn gradient_factor<'a>(
+        &self,
+        targets: impl Into<Targets<'a>>,
+        n_rows: usize,
+        scale: impl Into<GradientScale>,
+    ) -> Result<f32, Error> {
+        self.checked_factor(&targets.into(), n_rows, scale.into())
+    }
+
+    /// What the loss of a row with a label is multiplied by.
+    fn label_weight(&self, label: usize) -> f32 {
+        self.options.class_weight(label) * self.options.focal_alpha
     }
 
     /// A row in any layout as its maximum and the sum of the others; `None` where its sum is not
@@ -183,69 +417,228 @@ impl ClippedCrossEntropy {
         normalizer.is_valid().then_some(normalizer)
     }
 
-    fn label_loss(&self, p: &Rows<'_>, row: usize, label: usize) -> f32 {
-        let mut loss = [p.get(row, label).unwrap_or(f32::NAN)];
-        let Clip { lo, hi } = self.clip;
-        if !self.normalize {
-            self.backend.clipped_label_losses(&mut loss, lo, hi);
-        } else if let Some(normalizer) = self.normalizer(p, row) {
-            self.backend.normalized_label_losses(&mut loss, &normalizer, lo, hi);
-        } else {
-            return f32::NAN;
-        }
-        loss[0]
+    /// What the classes `start ..`, those of `p`, of a row count.
+    fn class_terms<'b>(
+        &self,
+        targets: &'b Targets<'_>,
+        position: (usize, usize),
+        start: usize,
+        p: &[f32],
+        buffer: &'b mut [f32; BLOCK],
+    ) -> &'b [f32] {
+        let place = (start, p.len());
+        let shown = if self.hides_nan() { p } else { &[] };
+        self.options.class_terms(self.backend, targets, position, place, shown, buffer)
     }
 
-    fn target_loss(&self, p: &Rows<'_>, y: &Rows<'_>, row: usize) -> f32 {
-        let mut sum = TreeSum::EMPTY;
-        let Clip { lo, hi } = self.clip;
-        if !self.normalize {
-            p.for_block_pairs(y, row, |p, y| {
-                self.backend.clipped_target_sum(&mut sum, p, y, lo, hi);
-            });
-        } else if let Some(normalizer) = self.normalizer(p, row) {
-            p.for_block_pairs(y, row, |p, y| {
-                self.backend.normalized_target_sum(&mut sum, p, y, &normalizer, lo, hi);
-            });
-        } else {
-            return f32::NAN;
+    /// Whether a NaN probability may stand under a class that counts 0: one of weight 0.
+    fn hides_nan(&self) -> bool {
+        self.options.class_weights.is_some()
+    }
+
+    /// Calls `push` with the probabilities of a row and what their classes count, block by block.
+    fn for_blocks(
+        &self,
+        p: &Rows<'_>,
+        row: usize,
+        targets: &Targets<'_>,
+        position: (usize, usize),
+        mut push: impl FnMut(&[f32], &[f32]),
+    ) {
+        let (mut p_buffer, mut v_buffer) = ([0.0; BLOCK], [0.0; BLOCK]);
+        for start in (0..p.classes()).step_by(BLOCK) {
+            let p = p.block(row, start, &mut p_buffer);
+            push(p, self.class_terms(targets, position, start, p, &mut v_buffer));
         }
-        canonical(sum.value().hi)
+    }
+
+    /// What is known of row `p_row` of `p`, which is row `row` of `targets`, before its terms.
+    fn prepared(&self, p: &Rows<'_>, p_row: usize, targets: &Targets<'_>, row: usize) -> Prepared {
+        let Some(Row { label, sample_weight }) = self.options.row(targets, row) else {
+            return Prepared::Absent;
+        };
+        let label_weight = label.map_or(1.0, |label| self.label_weight(label));
+        let counts = label_weight != 0.0 || self.options.label_smoothing != 0.0;
+        if sample_weight == 0.0 || !counts {
+            return Prepared::Absent;
+        }
+        if !self.normalize {
+            return Prepared::Counts { label, sample_weight, normalizer: None };
+        }
+        match self.normalizer(p, p_row) {
+            Some(n) => Prepared::Counts { label, sample_weight, normalizer: Some(n) },
+            None => Prepared::HasNoSum,
+        }
+    }
+
+    /// The loss of a row before its sample weight.
+    fn loss_of(
+        &self,
+        p: &Rows<'_>,
+        p_row: usize,
+        targets: &Targets<'_>,
+        (row, label): (usize, Option<usize>),
+        normalizer: Option<&Normalizer>,
+    ) -> f32 {
+        let (backend, clip, gamma) = (self.backend, self.clip, self.options.focal_gamma);
+        if let (Some(label), true) = (label, self.options.label_smoothing == 0.0) {
+            let mut loss = [p.get(p_row, label).unwrap_or(f32::NAN)];
+            match normalizer {
+                None => backend.clipped_label_losses(&mut loss, clip, gamma),
+                Some(n) => backend.normalized_label_losses(&mut loss, n, clip, gamma),
+            }
+            return weighted(self.label_weight(label), loss[0]);
+        }
+        let (mut sum, hides) = (TreeSum::EMPTY, self.hides_nan());
+        self.for_blocks(p, p_row, targets, (row, p.classes()), |p, v| match normalizer {
+            None => backend.clipped_loss_sum(&mut sum, p, v, clip, gamma, hides),
+            Some(n) => backend.normalized_loss_sum(&mut sum, p, v, n, clip, gamma),
+        });
+        weighted(self.options.focal_alpha, sum.value().hi)
+    }
+
+    fn row_loss(&self, p: &Rows<'_>, targets: &Targets<'_>, row: usize) -> f32 {
+        match self.prepared(p, row, targets, row) {
+            Prepared::Absent => 0.0,
+            Prepared::HasNoSum => f32::NAN,
+            Prepared::Counts { label, sample_weight, normalizer } => {
+                let loss = self.loss_of(p, row, targets, (row, label), normalizer.as_ref());
+                canonical(sample_weight * loss)
+            }
+        }
+    }
+
+    /// The loss of a row, and `factor` times its gradient in the place of its probabilities.
+    fn row_gradient_of(
+        &self,
+        p: &mut [f32],
+        targets: &Targets<'_>,
+        row: usize,
+        factor: f32,
+    ) -> Result<f32, Error> {
+        let view = Rows::new(p, 1, p.len())?;
+        let (label, sample_weight, normalizer) = match self.prepared(&view, 0, targets, row) {
+            Prepared::Absent => {
+                p.fill(0.0);
+                return Ok(0.0);
+            }
+            Prepared::HasNoSum => {
+                p.fill(if factor == 0.0 { 0.0 } else { f32::NAN });
+                return Ok(f32::NAN);
+            }
+            Prepared::Counts { label, sample_weight, normalizer } => {
+                (label, sample_weight, normalizer)
+            }
+        };
+        let loss = self.loss_of(&view, 0, targets, (row, label), normalizer.as_ref());
+        let loss = canonical(sample_weight * loss);
+        let (backend, clip, gamma) = (self.backend, self.clip, self.options.focal_gamma);
+        let scale = sample_weight * factor * self.options.focal_alpha;
+        if scale == 0.0 {
+            p.fill(0.0);
+            return Ok(loss);
+        }
+        let position = (row, p.len());
+        if let (Some(label), false) = (label, self.reads_all_classes()) {
+            let mut gradient = [p.get(label).copied().unwrap_or(f32::NAN)];
+            let weight = [self.options.class_weight(label)];
+            backend.clipped_gradient_in_place(&mut gradient, &weight, clip, gamma, scale);
+            p.fill(0.0);
+            if let Some(to) = p.get_mut(label) {
+                *to = gradient[0];
+            }
+            return Ok(loss);
+        }
+        let mut sum = TreeSum::EMPTY;
+        if let Some(n) = &normalizer {
+            self.for_blocks(&view, 0, targets, position, |p, v| {
+                backend.normalized_slope_sum(&mut sum, p, v, n, clip, gamma);
+            });
+        }
+        let total = sum.value().hi;
+        let mut v_buffer = [0.0; BLOCK];
+        for (i, p) in p.chunks_mut(BLOCK).enumerate() {
+            let v = self.class_terms(targets, position, i * BLOCK, p, &mut v_buffer);
+            match &normalizer {
+                None => backend.clipped_gradient_in_place(p, v, clip, gamma, scale),
+                Some(n) => {
+                    backend.normalized_gradient_in_place(p, v, n, clip, gamma, [total, scale]);
+                }
+            }
+        }
+        Ok(loss)
     }
 }
 
-impl Default for ClippedCrossEntropy {
+/// What is known of a row before its terms are.
+enum Prepared {
+    /// It is ignored, or counts nothing.
+    Absent,
+    /// It is to be divided by a sum that is not positive and finite.
+    HasNoSum,
+    Counts {
+        label: Option<usize>,
+        sample_weight: f32,
+        normalizer: Option<Normalizer>,
+    },
+}
+
+impl Default for ClippedCrossEntropy<'static> {
     fn default() -> Self {
         ClippedCrossEntropy::new()
     }
 }
 
-impl RowLoss for ClippedCrossEntropy {
+impl RowLoss for ClippedCrossEntropy<'_> {
+    fn options(&self) -> &ClassOptions<'_> {
+        &self.options
+    }
+
+    fn validate(&self, classes: usize) -> Result<(), Error> {
+        self.clip.validate()?;
+        self.options.validate(classes)
+    }
+
     fn losses(&self, p: &Rows<'_>, targets: &Targets<'_>, out: &mut [f32]) {
-        match &targets.0 {
-            // The labels were checked: 0 stands for none of them.
-            Kind::Labels(labels) if self.normalize => {
-                for (row, out) in out.iter_mut().enumerate() {
-                    let label = usize::try_from(labels.get(row)).unwrap_or(0);
-                    *out = self.label_loss(p, row, label);
-                }
+        if matches!(targets.kind, Kind::Distributions(_)) || self.reads_all_classes() {
+            for (row, out) in out.iter_mut().enumerate() {
+                *out = self.row_loss(p, targets, row);
             }
-            Kind::Labels(labels) => {
-                let mut row = 0;
-                for out in out.chunks_mut(BATCH) {
-                    for out in &mut *out {
-                        let label = usize::try_from(labels.get(row)).unwrap_or(0);
-                        *out = p.get(row, label).unwrap_or(f32::NAN);
-                        row += 1;
-                    }
-                    self.backend.clipped_label_losses(out, self.clip.lo, self.clip.hi);
+            return;
+        }
+        for (row, out) in out.iter_mut().enumerate() {
+            let label = self.options.row(targets, row).and_then(|row| row.label);
+            *out = p.get(row, label.unwrap_or(0)).unwrap_or(f32::NAN);
+        }
+        self.backend.clipped_label_losses(out, self.clip, self.options.focal_gamma);
+        if self.options.are_none() && targets.unweighted_labels().is_some() {
+            return;
+        }
+        for (row, out) in out.iter_mut().enumerate() {
+            *out = match self.options.row(targets, row) {
+                Some(Row { label, sample_weight }) => {
+                    let weight = self.label_weight(label.unwrap_or(0));
+                    weighted(sample_weight, weighted(weight, *out))
                 }
-            }
-            Kind::Distributions(y) => {
-                for (row, out) in out.iter_mut().enumerate() {
-                    *out = self.target_loss(p, y, row);
-                }
-            }
+                None => 0.0,
+            };
+        }
+    }
+
+    fn gradients(
+        &self,
+        p: Option<&Rows<'_>>,
+        targets: &Targets<'_>,
+        factor: f32,
+        losses: &mut [f32],
+        out: &mut [f32],
+    ) {
+        if let Some(p) = p {
+            p.copy_rows(out);
+        }
+        let classes = out.len().checked_div(losses.len()).unwrap_or(0).max(1);
+        for ((row, p), loss) in out.chunks_exact_mut(classes).enumerate().zip(losses) {
+            *loss = self.row_gradient_of(p, targets, row, factor).unwrap_or(f32::NAN);
         }
     }
 }

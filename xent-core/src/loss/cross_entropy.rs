@@ -1,9 +1,17 @@
 //! Cross-entropy from logits.
 
-use super::{BATCH, RowLoss, check_length};
-use crate::kernel::tree::TreeSum;
-use crate::targets::{Kind, Target, Targets, check_label};
-use crate::{Backend, Error, LossTotal, Rows};
+use core::ops::Range;
+
+use super::logit_row::LogitRow;
+use super::options::{ClassOptions, Row, check_weight};
+use super::{BATCH, GradientScale, RowLoss, canonical, check_length, weighted};
+use crate::kernel::distribution::{ClassRows, ClassTargets, GradientTerms};
+use crate::kernel::label::{Extras, LabelRows};
+use crate::kernel::logits::LogitTransform;
+use crate::kernel::rows_in_lanes::Layout;
+use crate::kernel::tree::{BLOCK, TreeSum};
+use crate::targets::{Kind, Labels, Target, Targets, check_label};
+use crate::{Backend, Error, LogSumExp, LossTotal, Rows};
 
 /// Cross-entropy of logits with a class or a distribution, in nats.
 ///
@@ -11,6 +19,14 @@ use crate::{Backend, Error, LossTotal, Rows};
 ///
 /// - a class `t`: `(m - x_t) + ln(1 + s)`, which is `-ln softmax(x)_t`;
 /// - a distribution `y`: `Σ y_c ((m - x_c) + ln(1 + s))`, terms with `y_c = 0` contribute 0.
+///
+/// That is the loss without options. With them, in this order: the logits become
+/// `z = c tanh(x / c) / T` ([`soft_cap`](Self::soft_cap), [`temperature`](Self::temperature)); the
+/// target is smoothed ([`label_smoothing`](Self::label_smoothing)); each class' term is multiplied by its
+/// weight ([`class_weights`](Self::class_weights)) and by `alpha (1 - p_c)^gamma`
+/// ([`focal`](Self::focal)); `z_loss lse(z)^2` is added ([`z_loss`](Self::z_loss)); the row is multiplied
+/// by its sample weight ([`Targets::with_sample_weights`]). A row with the label that is
+/// [`ignored`](Self::ignore) costs 0 and counts nowhere.
 ///
 /// No term cancels, so a loss of 6e-9 comes out as 6e-9. Keras calls this `from_logits=True`; for
 /// probabilities there is [`ClippedCrossEntropy`](crate::ClippedCrossEntropy).
@@ -30,21 +46,32 @@ use crate::{Backend, Error, LossTotal, Rows};
 /// # Ok::<(), xent_core::Error>(())
 /// ```
 #[derive(Clone, Copy, Debug)]
-pub struct CrossEntropy {
+pub struct CrossEntropy<'w> {
     backend: Backend,
+    options: ClassOptions<'w>,
+    z_loss: f32,
+    transform: LogitTransform,
 }
 
-impl CrossEntropy {
-    /// On the detected backend.
+impl CrossEntropy<'static> {
+    /// Without options, on the detected backend.
     ///
     /// ```
     /// let loss = xent_core::CrossEntropy::new();
     /// ```
     #[must_use]
+    #[inline]
     pub fn new() -> Self {
-        CrossEntropy { backend: Backend::detected() }
+        CrossEntropy {
+            backend: Backend::detected(),
+            options: ClassOptions::NONE,
+            z_loss: 0.0,
+            transform: LogitTransform::NONE,
+        }
     }
+}
 
+impl<'w> CrossEntropy<'w> {
     /// On a chosen backend.
     ///
     /// ```
@@ -52,8 +79,9 @@ impl CrossEntropy {
     /// let loss = CrossEntropy::new().backend(Backend::SCALAR);
     /// ```
     #[must_use]
+    #[inline]
     pub const fn backend(self, backend: Backend) -> Self {
-        CrossEntropy { backend }
+        CrossEntropy { backend, ..self }
     }
 
     /// The backend it runs on.
@@ -67,11 +95,182 @@ impl CrossEntropy {
         self.backend
     }
 
+    /// Smooths the target: `(1 - a) y + a / C` over `C` classes, where `y` is 1 at a label and 0
+    /// elsewhere, or the distribution.
+    ///
+    /// In [0, 1], else an [`Error::InvalidOption`] of the call that uses it; 0 is none. A masked
+    /// class, whose logit is `-inf`, then has a share in the target, and the loss is `+inf`.
+    ///
+    /// ```
+    /// let loss = xent_core::CrossEntropy::new().label_smoothing(0.1);
+    /// assert_eq!(loss.row(&[1.2, 0.3, 0.2], 0)?, 0.63682336);
+    /// # Ok::<(), xent_core::Error>(())
+    /// ```
+    #[must_use]
+    #[inline]
+    pub const fn label_smoothing(self, label_smoothing: f32) -> Self {
+        CrossEntropy { options: ClassOptions { label_smoothing, ..self.options }, ..self }
+    }
+
+    /// Multiplies the term of each class by its weight.
+    ///
+    /// The weight of a row in [`LossTotal::mean`] is that of its label, as in PyTorch, and 1 with a
+    /// distribution. `weights`: one a class, finite and not negative, else an [`Error::LengthMismatch`]
+    /// or [`Error::InvalidOption`] of the call that uses them. A class of weight 0 costs 0, also where
+    /// its term is infinite or NaN.
+    ///
+    /// ```
+    /// let loss = xent_core::CrossEntropy::new().class_weights(&[1.0, 2.0]);
+    /// assert_eq!(loss.row(&[0.5, 0.5], 1)?, 2.0 * 2_f32.ln());
+    /// # Ok::<(), xent_core::Error>(())
+    /// ```
+    #[must_use]
+    #[inline]
+    pub const fn class_weights<'a>(self, weights: &'a [f32]) -> CrossEntropy<'a>
+    where
+        'w: 'a,
+    {
+        CrossEntropy {
+            options: ClassOptions { class_weights: Some(weights), ..self.options },
+            ..self
+        }
+    }
+
+    /// The label of rows that cost 0 and count nowhere, whatever they hold; `None` is none. PyTorch's
+    /// `ignore_index`, Keras' `ignore_class`.
+    ///
+    /// Any integer, a class or not: it is looked for before labels are checked. A row with a
+    /// distribution has no label.
+    ///
+    /// ```
+    /// use xent_core::{CrossEntropy, Rows};
+    /// let x = Rows::new(&[0.5, 0.5, f32::NAN, 0.5], 2, 2)?;
+    /// let total = CrossEntropy::new().ignore(-100).total(x, &[1, -100])?;
+    /// assert_eq!((total.count(), total.mean() as f32), (1, 2_f32.ln()));
+    /// # Ok::<(), xent_core::Error>(())
+    /// ```
+    #[must_use]
+    #[inline]
+    pub fn ignore(self, label: impl Into<Option<i64>>) -> Self {
+        CrossEntropy { options: ClassOptions { ignore: label.into(), ..self.options }, ..self }
+    }
+
+    /// Multiplies the term of each class by `(1 - p_c)^gamma`, which takes weight from what is already
+    /// right.
+    ///
+    /// `1 - p_c` is no difference that cancels; where it is 0, loss and gradient are 0. Finite and not
+    /// negative, else an [`Error::InvalidOption`] of the call that uses it; 0 is none.
+    /// Accuracy: [`accuracy::FOCAL`](crate::accuracy::FOCAL). Source: T.-Y. Lin et al., Focal Loss for
+    /// Dense Object Detection (2017).
+    ///
+    /// ```
+    /// let loss = xent_core::CrossEntropy::new().focal(2.0);
+    /// assert_eq!(loss.row(&[0.5, 0.5], 0)?, 0.25 * 2_f32.ln());
+    /// # Ok::<(), xent_core::Error>(())
+    /// ```
+    #[must_use]
+    #[inline]
+    pub const fn focal(self, gamma: f32) -> Self {
+        CrossEntropy { options: ClassOptions { focal_gamma: gamma, ..self.options }, ..self }
+    }
+
+    /// Multiplies the terms of all classes by a constant: the `alpha` of Keras' categorical focal loss.
+    ///
+    /// Not in the weights of a mean. Finite and not negative, else an [`Error::InvalidOption`] of the
+    /// call that uses it; 1 is none.
+    ///
+    /// ```
+    /// let loss = xent_core::CrossEntropy::new().focal(2.0).focal_alpha(0.25);
+    /// assert_eq!(loss.row(&[0.5, 0.5], 0)?, 0.0625 * 2_f32.ln());
+    /// # Ok::<(), xent_core::Error>(())
+    /// ```
+    #[must_use]
+    #[inline]
+    pub const fn focal_alpha(self, alpha: f32) -> Self {
+        CrossEntropy { options: ClassOptions { focal_alpha: alpha, ..self.options }, ..self }
+    }
+
+    /// Adds `z_loss lse^2` to the loss of a row, `lse` the log-sum-exp of its logits: it keeps them
+    /// near those of normalised probabilities.
+    ///
+    /// After class weights, before the sample weight; it is in the sum of a mean, not in its weights.
+    /// Finite and not negative, else an [`Error::InvalidOption`] of the call that uses it; 0 is none.
+    /// Accuracy: [`accuracy::Z_LOSS`](crate::accuracy::Z_LOSS). Source: PaLM (A. Chowdhery et al.,
+    /// 2022), section 5.
+    ///
+    /// ```
+    /// let loss = xent_core::CrossEntropy::new().z_loss(1e-4);
+    /// assert_eq!(loss.row(&[0.0, 0.0], 0)?, 0.69319522);
+    /// # Ok::<(), xent_core::Error>(())
+    /// ```
+    #[must_use]
+    #[inline]
+    pub const fn z_loss(self, z_loss: f32) -> Self {
+        CrossEntropy { z_loss, ..self }
+    }
+
+    /// Divides the logits by a temperature, after the soft cap; everything else sees the quotients.
+    ///
+    /// The differences from the maximum are divided, so that a common offset of a row changes nothing.
+    /// Finite and positive, else an [`Error::InvalidOption`] of the call that uses it; 1 is none.
+    /// Accuracy: [`accuracy::TEMPERATURE`](crate::accuracy::TEMPERATURE).
+    ///
+    /// ```
+    /// let loss = xent_core::CrossEntropy::new().temperature(2.0);
+    /// assert_eq!(loss.row(&[2.0, 4.0, 6.0], 0)?, 2.407606);
+    /// # Ok::<(), xent_core::Error>(())
+    /// ```
+    #[must_use]
+    #[inline]
+    pub const fn temperature(self, temperature: f32) -> Self {
+        let transform = LogitTransform { temperature, ..self.transform };
+        CrossEntropy { transform, ..self }
+    }
+
+    /// Caps the logits before anything else: `c tanh(x / c)`.
+    ///
+    /// So a `+inf` logit is `c`, and a `-inf` one `-c`: it masks no class any more.
+    /// Positive, else an [`Error::InvalidOption`] of the call that uses it; `+inf` is no cap.
+    /// Accuracy: [`accuracy::SOFT_CAP`](crate::accuracy::SOFT_CAP). Source: Gemma 2 (Gemma Team, 2024),
+    /// section 2.
+    ///
+    /// ```
+    /// let loss = xent_core::CrossEntropy::new().soft_cap(30.0);
+    /// assert_eq!(loss.row(&[60.0, 0.0], 1)?, 28.920828);
+    /// # Ok::<(), xent_core::Error>(())
+    /// ```
+    #[must_use]
+    #[inline]
+    pub const fn soft_cap(self, soft_cap: f32) -> Self {
+        let transform = LogitTransform { soft_cap, ..self.transform };
+        CrossEntropy { transform, ..self }
+    }
+
+    /// Whether a call with these arguments has an error: every call asks this first.
+    ///
+    /// Errors: [`Error::InvalidOption`], [`Error::EmptyClasses`] for rows without classes,
+    /// [`Error::LengthMismatch`], [`Error::LabelOutOfRange`].
+    ///
+    /// ```
+    /// use xent_core::{CrossEntropy, Error, Rows};
+    /// let x = Rows::new(&[0.5, 0.5], 1, 2)?;
+    /// let error = Error::InvalidOption { name: "label_smoothing", value: 1.5 };
+    /// assert_eq!(CrossEntropy::new().label_smoothing(1.5).check(x, &[0]), Err(error));
+    /// # Ok::<(), Error>(())
+    /// ```
+    pub fn check<'a>(
+        &self,
+        logits: Rows<'_>,
+        targets: impl Into<Targets<'a>>,
+    ) -> Result<(), Error> {
+        RowLoss::check(self, &logits, &targets.into())
+    }
+
     /// The loss of one row.
     ///
     /// `logits`: at least one class. `target`: a class index of any integer type, or a `&[f32]` of
     /// the length of `logits`.
-    /// Errors: [`Error::EmptyClasses`], [`Error::LabelOutOfRange`], [`Error::LengthMismatch`].
+    /// Errors: those of [`check`](Self::check).
     ///
     /// ```
     /// use xent_core::CrossEntropy;
@@ -80,36 +279,24 @@ impl CrossEntropy {
     /// assert_eq!(loss.row(&[1.2, 0.3, 0.2], &[0.9, 0.1, 0.0])?, 0.66349);
     /// # Ok::<(), xent_core::Error>(())
     /// ```
+    #[inline]
     pub fn row<'a>(&self, logits: &[f32], target: impl Into<Target<'a>>) -> Result<f32, Error> {
-        if logits.is_empty() {
-            return Err(Error::EmptyClasses { n_rows: 1 });
-        }
-        match target.into() {
-            Target::Label(label) => {
-                let label = check_label(label, 0, logits.len())?;
-                let mut out = [0.0];
-                self.backend.label_losses(logits, logits.len(), &[label], &mut out);
-                Ok(out[0])
+        let target = target.into();
+        match target {
+            // So that what no program asks for is not in its binary.
+            Target::Label(label) if self.is_plain() => {
+                plain_label_loss(self.backend, logits, label)
             }
-            Target::Distribution(y) => {
-                check_length(logits.len(), y.len())?;
-                let state = self.backend.lse_state(logits);
-                if !state.max().is_finite() {
-                    return Ok(f32::NAN);
-                }
-                let mut sum = TreeSum::EMPTY;
-                self.backend.target_sum(&mut sum, logits, y, &state);
-                Ok(canonical(sum.value().hi))
-            }
+            _ => self.checked_loss(logits, target),
         }
     }
 
     /// The losses of many rows.
     ///
     /// `logits`: `n_rows` by `classes`. `targets`: a label a row, as a slice or array of any integer
-    /// type, or [`Rows`] of the same shape. `losses`: one element a row.
-    /// Errors: [`Error::EmptyClasses`] for rows without classes, [`Error::LabelOutOfRange`],
-    /// [`Error::LengthMismatch`]; then nothing is written.
+    /// type, or [`Rows`] of the same shape; [`Targets`], with sample weights. `losses`: one element a
+    /// row.
+    /// Errors: those of [`check`](Self::check), and [`Error::LengthMismatch`]; then nothing is written.
     ///
     /// ```
     /// use xent_core::{CrossEntropy, Rows};
@@ -119,18 +306,26 @@ impl CrossEntropy {
     /// assert_eq!(losses, [2.1297348, 1.57349]);
     /// # Ok::<(), xent_core::Error>(())
     /// ```
+    #[inline]
     pub fn rows<'a>(
         &self,
         logits: Rows<'_>,
         targets: impl Into<Targets<'a>>,
         losses: &mut [f32],
     ) -> Result<(), Error> {
-        self.checked_losses(&logits, &targets.into(), losses)
+        let targets = targets.into();
+        if let (true, Some(labels)) = (self.is_plain(), targets.unweighted_labels()) {
+            targets.check(&logits)?;
+            check_length(logits.n_rows(), losses.len())?;
+            plain_label_losses(self.backend, &logits, labels, losses);
+            return Ok(());
+        }
+        self.checked_losses(&logits, &targets, losses)
     }
 
     /// The total over many rows, for their sum or mean.
     ///
-    /// Arguments and errors are those of [`rows`](CrossEntropy::rows).
+    /// Arguments and errors are those of [`rows`](Self::rows).
     ///
     /// ```
     /// use xent_core::{CrossEntropy, Rows};
@@ -146,53 +341,536 @@ impl CrossEntropy {
     ) -> Result<LossTotal, Error> {
         self.checked_total(&logits, &targets.into())
     }
+
+    /// The loss of one row, and its gradient with respect to the logits.
+    ///
+    /// Without options `p_c - y_c` for a label, `(Σ y) p_c - y_c` for a distribution, `p = softmax(x)`; at a
+    /// label it is `-(1 - p_t)` from the sum over the others, which does not cancel.
+    /// `logits`, `target` and errors: those of [`row`](Self::row). `gradient`: of the length of `logits`;
+    /// after an error nothing is written. Special values: a row whose loss is NaN has a
+    /// gradient of NaN; with the label on a `-inf` logit it is -1 there and `p_c` elsewhere.
+    /// Accuracy: [`accuracy::GRADIENT`](crate::accuracy::GRADIENT).
+    ///
+    /// ```
+    /// let mut gradient = [0.0; 2];
+    /// let loss = xent_core::CrossEntropy::new().row_gradient(&[17.5, 0.0], 0, &mut gradient)?;
+    /// assert_eq!((loss, gradient), (2.5109992e-8, [-2.5109992e-8, 2.5109992e-8]));
+    /// # Ok::<(), xent_core::Error>(())
+    /// ```
+    pub fn row_gradient<'a>(
+        &self,
+        logits: &[f32],
+        target: impl Into<Target<'a>>,
+        gradient: &mut [f32],
+    ) -> Result<f32, Error> {
+        self.checked_row_gradient(logits, target.into(), gradient)
+    }
+
+    /// As [`row_gradient`](Self::row_gradient), with the gradient in the place of the logits.
+    ///
+    /// ```
+    /// let mut x = [17.5, 0.0];
+    /// xent_core::CrossEntropy::new().row_gradient_in_place(&mut x, 0)?;
+    /// assert_eq!(x, [-2.5109992e-8, 2.5109992e-8]);
+    /// # Ok::<(), xent_core::Error>(())
+    /// ```
+    pub fn row_gradient_in_place<'a>(
+        &self,
+        logits: &mut [f32],
+        target: impl Into<Target<'a>>,
+    ) -> Result<f32, Error> {
+        self.checked_row_gradient_in_place(logits, target.into())
+    }
+
+    /// The total over many rows, and the gradient of their reduced loss with respect to the logits.
+    ///
+    /// `logits`, `targets` and errors: those of [`rows`](Self::rows). `scale`: a [`Reduction`](crate::Reduction)
+    /// of the losses, or a finite factor of the gradient of their sum. `gradient`: `n_rows * classes`
+    /// elements, row-major.
+    /// Special values and accuracy: those of [`row_gradient`](Self::row_gradient); a row that is ignored
+    /// or of weight 0 has a gradient of 0, and so have all rows of a mean over nothing.
+    ///
+    /// ```
+    /// use xent_core::{CrossEntropy, Reduction, Rows};
+    /// let logits = Rows::new(&[0.0; 4], 2, 2)?;
+    /// let mut gradient = [0.0; 4];
+    /// let total = CrossEntropy::new().gradient(logits, &[0, 1], Reduction::Mean, &mut gradient)?;
+    /// assert_eq!(total.mean() as f32, 2_f32.ln());
+    /// assert_eq!(gradient, [-0.25, 0.25, 0.25, -0.25]);
+    /// # Ok::<(), xent_core::Error>(())
+    /// ```
+    pub fn gradient<'a>(
+        &self,
+        logits: Rows<'_>,
+        targets: impl Into<Targets<'a>>,
+        scale: impl Into<GradientScale>,
+        gradient: &mut [f32],
+    ) -> Result<LossTotal, Error> {
+        self.checked_gradient(&logits, &targets.into(), scale.into(), gradient)
+    }
+
+    /// As [`gradient`](Self::gradient), with the gradient in the place of the logits.
+    ///
+    /// `logits`: `n_rows * classes` elements, row-major.
+    ///
+    /// ```
+    /// use xent_core::{CrossEntropy, Reduction};
+    /// let mut x = [0.0; 4];
+    /// CrossEntropy::new().gradient_in_place(&mut x, 2, 2, &[0, 1], Reduction::Mean)?;
+    /// assert_eq!(x, [-0.25, 0.25, 0.25, -0.25]);
+    /// # Ok::<(), xent_core::Error>(())
+    /// ```
+    pub fn gradient_in_place<'a>(
+        &self,
+        logits: &mut [f32],
+        n_rows: usize,
+        classes: usize,
+        targets: impl Into<Targets<'a>>,
+        scale: impl Into<GradientScale>,
+    ) -> Result<LossTotal, Error> {
+        self.checked_gradient_in_place(logits, [n_rows, classes], &targets.into(), scale.into())
+    }
+
+    /// What `scale` multiplies the gradient of the sum over all rows by: 1, or 1 over the weight or the
+    /// number of the rows. For those who split a batch.
+    ///
+    /// `targets`: those of the whole batch, for `n_rows` rows.
+    /// Errors: [`Error::InvalidOption`] for a factor that is not finite.
+    ///
+    /// ```
+    /// use xent_core::{CrossEntropy, Reduction, Targets};
+    /// let targets = Targets::labels(&[0, 1, -1, 2]);
+    /// let loss = CrossEntropy::new().ignore(-1);
+    /// assert_eq!(loss.gradient_factor(targets, 4, Reduction::MeanCount)?, 1.0 / 3.0);
+    /// # Ok::<(), xent_core::Error>(())
+    /// ```
+    pub fn gradient_factor<'a>(
+        &self,
+        targets: impl Into<Targets<'a>>,
+        n_rows: usize,
+        scale: impl Into<GradientScale>,
+    ) -> Result<f32, Error> {
+        self.checked_factor(&targets.into(), n_rows, scale.into())
+    }
+
+    /// Whether a row with a label costs `(m - x_t) + ln(1 + s)`, and nothing is ignored.
+    ///
+    /// ```
+    /// use xent_core::CrossEntropy;
+    /// assert!(CrossEntropy::new().is_plain() && !CrossEntropy::new().z_loss(1e-4).is_plain());
+    /// ```
+    #[must_use]
+    #[inline]
+    pub fn is_plain(&self) -> bool {
+        self.options.are_none() && self.z_loss == 0.0 && self.transform == LogitTransform::NONE
+    }
+
+    fn extras(&self) -> Extras {
+        Extras { gamma: self.options.focal_gamma, z_loss: self.z_loss }
+    }
+
+    /// Whether a row with a label needs no sum over the classes but its state.
+    fn reads_label_only(&self) -> bool {
+        self.options.label_smoothing == 0.0
+    }
+
+    /// What the rows of a batch with labels count.
+    fn label_batch(&self, targets: &Targets<'_>, n_rows: usize) -> LabelBatch {
+        let mut batch = LabelBatch::NONE;
+        for row in 0..n_rows.min(BATCH) {
+            let Some(Row { label, sample_weight }) = self.options.row(targets, row) else {
+                continue;
+            };
+            // Without a label only the sample weight is of use.
+            let label = label.unwrap_or(0);
+            let to = batch.labels.get_mut(row).zip(batch.weights.get_mut(row));
+            if let (Some((to, weight)), Some(scale)) = (to, batch.scales.get_mut(row)) {
+                *to = label;
+                *weight = self.options.class_weight(label) * self.options.focal_alpha;
+                *scale = sample_weight;
+            }
+        }
+        batch
+    }
+
+    /// The losses of rows with labels that need no sum over the classes but their state.
+    fn label_losses(&self, x: &Rows<'_>, targets: &Targets<'_>, out: &mut [f32]) {
+        let transforms = self.transform != LogitTransform::NONE;
+        // Rows that are short enough are transformed side by side, as many as there is place for.
+        let n_copied = BLOCK.checked_div(x.classes()).unwrap_or(0).clamp(1, BATCH);
+        let most = if transforms { n_copied } else { BATCH };
+        x.for_runs(most, |rows, run, layout| {
+            let mut batch = self.label_batch(&targets.range(rows.clone()), rows.len());
+            let out = out.get_mut(rows.clone()).unwrap_or_default();
+            if !transforms {
+                let rows = batch.rows(0..rows.len(), 1.0);
+                self.backend.weighted_label_losses(run, layout, rows, self.extras(), out);
+            } else if x.classes() <= BLOCK {
+                let mut buffer = [0.0; BLOCK];
+                let copy = buffer.get_mut(..rows.len() * x.classes()).unwrap_or_default();
+                x.range(rows.clone()).copy_rows(copy);
+                let offsets = batch.offsets.get_mut(..rows.len()).unwrap_or_default();
+                self.backend.transformed_rows(copy, x.classes(), &self.transform, offsets);
+                let (rows, layout) =
+                    (batch.rows(0..rows.len(), 1.0), Layout::contiguous(x.classes()));
+                self.backend.weighted_label_losses(copy, layout, rows, self.extras(), out);
+            } else {
+                for (i, (row, out)) in rows.zip(out).enumerate() {
+                    let logits = LogitRow::new(self.backend, x, row, self.transform, 0.0);
+                    *out = self.label_loss(&logits, &logits.state(), &mut batch, i);
+                }
+            }
+        });
+    }
+
+    /// The same, for logits that the transform was done to.
+    fn of_transformed(&self) -> Self {
+        CrossEntropy { transform: LogitTransform::NONE, ..*self }
+    }
+
+    /// The losses of rows that need a sum over the classes.
+    fn class_losses(&self, x: &Rows<'_>, targets: &Targets<'_>, out: &mut [f32]) {
+        if self.transform == LogitTransform::NONE || x.classes() > BLOCK {
+            return self.class_losses_at(x, targets, &[], out);
+        }
+        // Transformed rows side by side, as many as there is place for.
+        let most = BLOCK.checked_div(x.classes()).unwrap_or(0).clamp(1, BATCH);
+        x.for_runs(most, |rows, _, _| {
+            let (mut buffer, mut offsets) = ([0.0; BLOCK], [0.0; BATCH]);
+            let copy = buffer.get_mut(..rows.len() * x.classes()).unwrap_or_default();
+            x.range(rows.clone()).copy_rows(copy);
+            self.backend.transformed_rows(copy, x.classes(), &self.transform, &mut offsets);
+            let out = out.get_mut(rows.clone()).unwrap_or_default();
+            if let Ok(copy) = Rows::new(copy, rows.len(), x.classes()) {
+                let targets = targets.range(rows);
+                self.of_transformed().class_losses_at(&copy, &targets, &offsets, out);
+            }
+        });
+    }
+
+    /// As [`class_losses`](Self::class_losses), of rows that were lowered by `offsets`: in lanes where
+    /// they fit, else row by row.
+    fn class_losses_at(
+        &self,
+        x: &Rows<'_>,
+        targets: &Targets<'_>,
+        offsets: &[f32],
+        out: &mut [f32],
+    ) {
+        x.for_runs(BATCH, |rows, run, layout| {
+            let offsets = offsets.get(rows.clone()).unwrap_or(&[]);
+            let (x, targets) = (x.range(rows.clone()), targets.range(rows.clone()));
+            let out = out.get_mut(rows).unwrap_or_default();
+            let batch = self.label_batch(&targets, out.len());
+            let class_targets = match &targets.kind {
+                Kind::Labels(_) => Some(ClassTargets::Labels(&batch.labels)),
+                Kind::Distributions(y) => {
+                    y.as_run().map(|(y, layout)| ClassTargets::Distributions(y, layout))
+                }
+            };
+            let in_lanes = layout.fits_lanes() && self.transform == LogitTransform::NONE;
+            match class_targets {
+                Some(targets) if in_lanes => {
+                    let rows = ClassRows {
+                        targets,
+                        terms: self.options.terms(x.classes()),
+                        alpha: self.options.focal_alpha,
+                        scales: &batch.scales,
+                        offsets,
+                    };
+                    self.backend.losses_in_lanes(run, layout, rows, self.extras(), out);
+                }
+                _ => {
+                    for (row, out) in out.iter_mut().enumerate() {
+                        let offset = offsets.get(row).copied().unwrap_or(0.0);
+                        *out = self.row_loss(&x, &targets, row, offset);
+                    }
+                }
+            }
+        });
+    }
+
+    /// The loss of row `row` of a batch with labels, from its state.
+    fn label_loss(
+        &self,
+        logits: &LogitRow<'_>,
+        state: &LogSumExp,
+        batch: &mut LabelBatch,
+        row: usize,
+    ) -> f32 {
+        if let Some(offset) = batch.offsets.get_mut(row) {
+            *offset = logits.offset();
+        }
+        let label = batch.labels.get(row).copied().unwrap_or(0);
+        let (start, mut buffer) = (label - label % BLOCK, [0.0; BLOCK]);
+        let block = logits.block(start, &mut buffer);
+        let x_t = block.get(label - start).copied().unwrap_or(f32::NAN);
+        let rows = batch.rows(row..row + 1, 1.0);
+        self.backend.weighted_label_loss(state, x_t, rows, self.extras())
+    }
+
+    /// The sum over the classes of what each costs, and `z_loss lse^2`; the state of the row must be
+    /// finite.
+    fn class_loss(
+        &self,
+        logits: &LogitRow<'_>,
+        state: &LogSumExp,
+        targets: &Targets<'_>,
+        position: (usize, usize),
+    ) -> f32 {
+        let mut sum = TreeSum::EMPTY;
+        let gamma = self.options.focal_gamma;
+        self.for_blocks(logits, targets, position, |x, v| {
+            self.backend.target_loss_sum(&mut sum, x, v, state, gamma);
+        });
+        let loss = weighted(self.options.focal_alpha, sum.value().hi);
+        if self.z_loss == 0.0 {
+            return loss;
+        }
+        let lse = self.lse(logits, state);
+        loss + self.z_loss * lse * lse
+    }
+
+    fn lse(&self, logits: &LogitRow<'_>, state: &LogSumExp) -> f32 {
+        (logits.offset() + state.max()) + self.backend.ln_1p_sum(state)
+    }
+
+    /// Calls `push` with the logits of a row and what their classes count, block by block.
+    fn for_blocks(
+        &self,
+        logits: &LogitRow<'_>,
+        targets: &Targets<'_>,
+        (row, classes): (usize, usize),
+        mut push: impl FnMut(&[f32], &[f32]),
+    ) {
+        let (mut x_buffer, mut v_buffer) = ([0.0; BLOCK], [0.0; BLOCK]);
+        for start in (0..classes).step_by(BLOCK) {
+            let x = logits.block(start, &mut x_buffer);
+            let place = (start, x.len());
+            let v = self.options.class_terms(
+                self.backend,
+                targets,
+                (row, classes),
+                place,
+                &[],
+                &mut v_buffer,
+            );
+            push(x, v);
+        }
+    }
+
+    /// The loss of a row that needs a sum over the classes.
+    fn row_loss(&self, x: &Rows<'_>, targets: &Targets<'_>, row: usize, offset: f32) -> f32 {
+        let Some(Row { sample_weight, .. }) = self.options.row(targets, row) else { return 0.0 };
+        if sample_weight == 0.0 {
+            return 0.0;
+        }
+        let logits = LogitRow::new(self.backend, x, row, self.transform, offset);
+        let state = logits.state();
+        if !state.max().is_finite() {
+            return f32::NAN;
+        }
+        canonical(sample_weight * self.class_loss(&logits, &state, targets, (row, x.classes())))
+    }
+
+    /// As [`row_loss`](Self::row_loss), with `factor` times the gradient in the place of the logits.
+    fn row_gradient_of(
+        &self,
+        x: &mut [f32],
+        targets: &Targets<'_>,
+        row: usize,
+        factor: f32,
+        offset: f32,
+    ) -> Result<f32, Error> {
+        let (label, sample_weight) = match self.options.row(targets, row) {
+            Some(Row { label, sample_weight }) => (label, sample_weight),
+            None => (None, 0.0),
+        };
+        let label = label.filter(|_| self.reads_label_only());
+        // As in the kernel of rows with labels, a label of weight 0 takes its row with it.
+        let counts = label.is_none_or(|label| {
+            self.z_loss != 0.0 || self.options.class_weight(label) * self.options.focal_alpha != 0.0
+        });
+        if sample_weight == 0.0 || !counts {
+            x.fill(0.0);
+            return Ok(0.0);
+        }
+        if self.transform != LogitTransform::NONE && x.len() <= BLOCK {
+            // Transformed once, for all that follows.
+            let (mut buffer, mut offset) = ([0.0; BLOCK], [0.0]);
+            let z = buffer.get_mut(..x.len()).unwrap_or_default();
+            z.copy_from_slice(x);
+            self.backend.transformed_rows(z, x.len(), &self.transform, &mut offset);
+            let plain = self.of_transformed();
+            let loss = plain.row_gradient_of(z, targets, row, factor, offset[0])?;
+            if factor == 0.0 {
+                x.fill(0.0);
+            } else {
+                self.backend.transform_back_in_place(x, z, &self.transform);
+            }
+            return Ok(loss);
+        }
+        let position = (row, x.len());
+        let view = Rows::new(x, 1, x.len())?;
+        let logits = LogitRow::new(self.backend, &view, 0, self.transform, offset);
+        let state = logits.state();
+        if !state.max().is_finite() {
+            // Of a mean over nothing the gradient is 0, also that of a row without a loss.
+            x.fill(if factor == 0.0 { 0.0 } else { f32::NAN });
+            return Ok(f32::NAN);
+        }
+        let loss = if label.is_some() {
+            // The bits of the loss without a gradient.
+            let mut batch = self.label_batch(&targets.range(row..row + 1), 1);
+            self.label_loss(&logits, &state, &mut batch, 0)
+        } else {
+            canonical(sample_weight * self.class_loss(&logits, &state, targets, position))
+        };
+        let (mut sum, gamma) = (TreeSum::EMPTY, self.options.focal_gamma);
+        self.for_blocks(&logits, targets, position, |x, v| {
+            self.backend.target_slope_sum(&mut sum, x, v, &state, gamma);
+        });
+        let alpha = self.options.focal_alpha;
+        let z_slope =
+            if self.z_loss == 0.0 { 0.0 } else { 2.0 * (self.z_loss * self.lse(&logits, &state)) };
+        let terms = GradientTerms {
+            gamma,
+            alpha,
+            total: sum.value().hi,
+            z_slope,
+            scale: sample_weight * factor,
+        };
+        let shift = logits.shift();
+        let mut v_buffer = [0.0; BLOCK];
+        for (i, x) in x.chunks_mut(BLOCK).enumerate() {
+            let place = (i * BLOCK, x.len());
+            let v = self.options.class_terms(
+                self.backend,
+                targets,
+                position,
+                place,
+                &[],
+                &mut v_buffer,
+            );
+            if self.transform == LogitTransform::NONE {
+                self.backend.target_gradient_in_place(x, v, &state, terms);
+            } else {
+                let mut buffer = [0.0; BLOCK];
+                let z = buffer.get_mut(..x.len()).unwrap_or_default();
+                self.backend.transformed(x, &self.transform, shift, z);
+                self.backend.target_gradient_in_place(z, v, &state, terms);
+                self.backend.transform_back_in_place(x, z, &self.transform);
+            }
+        }
+        Ok(loss)
+    }
 }
 
-impl Default for CrossEntropy {
+impl Default for CrossEntropy<'static> {
     fn default() -> Self {
         CrossEntropy::new()
     }
 }
 
-impl RowLoss for CrossEntropy {
-    fn losses(&self, x: &Rows<'_>, targets: &Targets<'_>, out: &mut [f32]) {
-        match &targets.0 {
-            Kind::Labels(labels) => {
-                let mut start = 0;
-                for out in out.chunks_mut(BATCH) {
-                    let mut indices = [0; BATCH];
-                    for (i, index) in indices.iter_mut().enumerate().take(out.len()) {
-                        // The labels were checked: 0 stands for none of them.
-                        *index = usize::try_from(labels.get(start + i)).unwrap_or(0);
-                    }
-                    let x = x.range(start..start + out.len());
-                    if let Some(contiguous) = x.as_contiguous() {
-                        self.backend.label_losses(contiguous, x.classes(), &indices, out);
-                    } else {
-                        for ((row, &label), out) in indices.iter().enumerate().zip(&mut *out) {
-                            let x_t = x.get(row, label).unwrap_or(f32::NAN);
-                            *out = self.backend.lse_loss(&self.backend.row_state(&x, row), x_t);
-                        }
-                    }
-                    start += out.len();
-                }
-            }
-            Kind::Distributions(y) => {
-                for (row, out) in out.iter_mut().enumerate() {
-                    let state = self.backend.row_state(x, row);
-                    let mut sum = TreeSum::EMPTY;
-                    x.for_block_pairs(y, row, |x, y| {
-                        self.backend.target_sum(&mut sum, x, y, &state);
-                    });
-                    let finite = state.max().is_finite();
-                    *out = if finite { canonical(sum.value().hi) } else { f32::NAN };
-                }
-            }
+/// The loss of one row with a label, without options.
+fn plain_label_loss(backend: Backend, logits: &[f32], label: i64) -> Result<f32, Error> {
+    if logits.is_empty() {
+        return Err(Error::EmptyClasses { n_rows: 1 });
+    }
+    let label = check_label(label, 0, logits.len())?;
+    let mut out = [0.0];
+    backend.label_losses(logits, Layout::contiguous(logits.len()), &[label], &mut out);
+    Ok(out[0])
+}
+
+/// The losses of rows with labels, without options. The labels were checked.
+fn plain_label_losses(backend: Backend, x: &Rows<'_>, labels: &Labels<'_>, out: &mut [f32]) {
+    x.for_runs(BATCH, |rows, run, layout| {
+        let mut indices = [0; BATCH];
+        for (index, row) in indices.iter_mut().zip(rows.clone()) {
+            // 0 stands for none of them.
+            *index = usize::try_from(labels.get(row)).unwrap_or(0);
+        }
+        let labels = indices.get(..rows.len()).unwrap_or(&[]);
+        let out = out.get_mut(rows).unwrap_or_default();
+        backend.label_losses(run, layout, labels, out);
+    });
+}
+
+/// What up to [`BATCH`] rows with labels count; those that are ignored nothing.
+struct LabelBatch {
+    labels: [usize; BATCH],
+    weights: [f32; BATCH],
+    scales: [f32; BATCH],
+    offsets: [f32; BATCH],
+}
+
+impl LabelBatch {
+    const NONE: LabelBatch = LabelBatch {
+        labels: [0; BATCH],
+        weights: [0.0; BATCH],
+        scales: [0.0; BATCH],
+        offsets: [0.0; BATCH],
+    };
+
+    fn rows(&self, range: Range<usize>, factor: f32) -> LabelRows<'_> {
+        LabelRows {
+            labels: self.labels.get(range.clone()).unwrap_or(&[]),
+            weights: self.weights.get(range.clone()).unwrap_or(&[]),
+            scales: self.scales.get(range.clone()).unwrap_or(&[]),
+            offsets: self.offsets.get(range).unwrap_or(&[]),
+            factor,
         }
     }
 }
 
-/// `x`, with one bit pattern for all NaN.
-pub(super) fn canonical(x: f32) -> f32 {
-    if x.is_nan() { f32::NAN } else { x }
+impl RowLoss for CrossEntropy<'_> {
+    fn options(&self) -> &ClassOptions<'_> {
+        &self.options
+    }
+
+    fn validate(&self, classes: usize) -> Result<(), Error> {
+        self.options.validate(classes)?;
+        check_weight("z_loss", self.z_loss)?;
+        self.transform.validate()
+    }
+
+    fn losses(&self, x: &Rows<'_>, targets: &Targets<'_>, out: &mut [f32]) {
+        if let (true, Some(labels)) = (self.is_plain(), targets.unweighted_labels()) {
+            plain_label_losses(self.backend, x, labels, out);
+        } else if matches!(targets.kind, Kind::Labels(_)) && self.reads_label_only() {
+            self.label_losses(x, targets, out);
+        } else {
+            self.class_losses(x, targets, out);
+        }
+    }
+
+    fn gradients(
+        &self,
+        x: Option<&Rows<'_>>,
+        targets: &Targets<'_>,
+        factor: f32,
+        losses: &mut [f32],
+        out: &mut [f32],
+    ) {
+        let classes = out.len().checked_div(losses.len()).unwrap_or(0).max(1);
+        let plain_logits = self.transform == LogitTransform::NONE;
+        if matches!(targets.kind, Kind::Labels(_)) && self.reads_label_only() && plain_logits {
+            let batch = self.label_batch(targets, losses.len());
+            let (rows, extras) = (batch.rows(0..losses.len(), factor), self.extras());
+            if let Some(x) = x.and_then(Rows::as_contiguous) {
+                return self.backend.label_gradients(x, classes, rows, extras, losses, out);
+            }
+            if let Some(x) = x {
+                x.copy_rows(out);
+            }
+            return self.backend.label_gradients_in_place(out, classes, rows, extras, losses);
+        }
+        if let Some(x) = x {
+            x.copy_rows(out);
+        }
+        for ((row, x), loss) in out.chunks_exact_mut(classes).enumerate().zip(losses) {
+            *loss = self.row_gradient_of(x, targets, row, factor, 0.0).unwrap_or(f32::NAN);
+        }
+    }
 }

@@ -1,5 +1,7 @@
 //! Sums and means of losses, which merge.
 
+use super::Reduction;
+
 /// The sum of weighted losses, the sum of their weights, and their number.
 ///
 /// Totals of batches, threads or devices merge into the total of all, where means do not: the mean of
@@ -54,11 +56,45 @@ impl LossTotal {
     /// assert_eq!((total.sum(), total.mean(), total.mean_count()), (1.5, 3.0, 0.75));
     /// ```
     pub fn push(&mut self, loss: f32, weight: f32) {
-        if weight != 0.0 {
-            self.sum += f64::from(weight) * f64::from(loss);
-            self.weight += f64::from(weight);
-        }
+        let weighted = if weight == 0.0 { 0.0 } else { f64::from(weight) * f64::from(loss) };
+        self.push_weighted(weighted, f64::from(weight));
+    }
+
+    /// Adds a loss that its weight is already in.
+    pub(super) fn push_weighted(&mut self, weighted_loss: f64, weight: f64) {
+        self.sum += weighted_loss;
+        self.weight += weight;
         self.count = self.count.saturating_add(1);
+    }
+
+    /// Counts `n` losses of one weight, without the losses.
+    pub(super) fn push_nothing(&mut self, n: usize, weight: f32) {
+        self.weight += f64::from(weight) * n as f64;
+        self.count = self.count.saturating_add(n as u64);
+    }
+
+    /// Of `n` losses of one weight, without the losses.
+    pub(super) fn of_weights(n: usize, weight: f32) -> LossTotal {
+        let mut total = LossTotal::EMPTY;
+        total.push_nothing(n, weight);
+        total
+    }
+
+    /// The sum or a mean, as `reduction` says.
+    ///
+    /// ```
+    /// use xent_core::{LossTotal, Reduction};
+    /// let mut total = LossTotal::EMPTY;
+    /// total.push(3.0, 0.5);
+    /// assert_eq!(total.reduce(Reduction::Mean), 3.0);
+    /// ```
+    #[must_use]
+    pub fn reduce(&self, reduction: Reduction) -> f64 {
+        match reduction {
+            Reduction::Sum => self.sum(),
+            Reduction::Mean => self.mean(),
+            Reduction::MeanCount => self.mean_count(),
+        }
     }
 
     /// The total of both.
@@ -98,7 +134,7 @@ impl LossTotal {
         self.weight
     }
 
-    /// The number of losses: rows, or elements of the binary losses.
+    /// The number of losses: rows that are not ignored, or elements of the binary losses.
     ///
     /// ```
     /// assert_eq!(xent_core::LossTotal::EMPTY.count(), 0);

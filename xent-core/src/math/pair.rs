@@ -118,6 +118,16 @@ pub(crate) fn times_exp(scaled: Pair, x: Pair) -> Pair {
     Pair::new(y.hi * p * q, y.lo * p * q)
 }
 
+/// `1 - exp(x)` for `x <= 0`; 1 below -130.
+///
+/// A small one keeps its digits: near 0 the exponential is 1 and a low part, which is the result. Where
+/// it comes from a table entry the result is at least 1/190, to which 45 bits of 1 are enough.
+pub(crate) fn one_minus_exp(x: Pair) -> f32 {
+    let exp = times_exp(Pair::new(1.0, 0.0), x);
+    let head = Pair::sum(1.0, -exp.hi);
+    head.hi + (head.lo - exp.lo)
+}
+
 /// `2^n` for `n` from -126 to 127.
 #[inline(always)]
 fn power_of_two(n: i32) -> f32 {

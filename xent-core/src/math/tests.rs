@@ -70,6 +70,13 @@ const LN_1P: Function = Function {
     bound: accuracy::LN_1P,
 };
 
+const TANH: Function = Function {
+    name: "tanh",
+    compute: Backend::tanh_in_place,
+    reference: libm::tanh,
+    bound: accuracy::TANH,
+};
+
 const NOT_POSITIVE: [RangeInclusive<u32>; 2] = [0..=0, 0x8000_0000..=0xffff_ffff];
 const EVERYTHING: [RangeInclusive<u32>; 2] = [0..=0x7fff_ffff, 0x8000_0000..=0xffff_ffff];
 
@@ -155,6 +162,17 @@ fn ln_1p_is_within_its_bound_at_sampled_inputs() {
 }
 
 #[test]
+fn tanh_is_within_its_bound_at_sampled_inputs() {
+    check(&TANH, &EVERYTHING, SAMPLE);
+}
+
+#[test]
+#[ignore = "2^32 inputs: run in release"]
+fn tanh_is_within_its_bound_at_all_inputs() {
+    check(&TANH, &EVERYTHING, 1);
+}
+
+#[test]
 #[ignore = "2^31 inputs: run in release"]
 fn exp_is_within_its_bound_at_all_inputs() {
     check(&EXP, &NOT_POSITIVE, 1);
@@ -175,7 +193,7 @@ fn ln_1p_is_within_its_bound_at_all_inputs() {
 
 #[test]
 fn elementary_functions_have_the_same_bits_within_a_class() {
-    for function in [EXP_SCALED, LN, LN_1P] {
+    for function in [EXP_SCALED, LN, LN_1P, TANH] {
         for fused in [false, true] {
             let class: Vec<Backend> =
                 Backend::all().filter(|b| b.fuses_multiply_add() == fused).collect();

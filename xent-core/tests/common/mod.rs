@@ -2,6 +2,9 @@
 //! libraries, and a ledger that compares, remembers the worst, and prints it.
 #![allow(dead_code, reason = "each suite uses a part")]
 
+pub(crate) mod bounds;
+pub(crate) mod calls;
+
 use rand::rngs::Xoshiro256PlusPlus;
 use rand::{Rng, SeedableRng};
 use xent_core::{Backend, accuracy};
@@ -137,6 +140,34 @@ impl Ledger {
             return;
         }
         let allowed = ulp * accuracy::ULP * scale.abs() + 2_f64.powi(-149);
+        self.check_finite(backend, got, want, allowed, case);
+    }
+
+    /// `got` is within `allowed` of `want`, or the same special value.
+    pub(crate) fn check_within(
+        &mut self,
+        backend: Backend,
+        got: f32,
+        want: f64,
+        allowed: f64,
+        case: &dyn Fn() -> String,
+    ) {
+        if want.is_nan() || want.abs() >= f64::from(f32::MAX) {
+            return self.check(backend, got, want, 0.0, 0.0, case);
+        }
+        self.n += 1;
+        self.check_finite(backend, got, want, allowed, case);
+    }
+
+    fn check_finite(
+        &mut self,
+        backend: Backend,
+        got: f32,
+        want: f64,
+        allowed: f64,
+        case: &dyn Fn() -> String,
+    ) {
+        let (what, got_f64) = (self.what, f64::from(got));
         let error = (got_f64 - want).abs();
         let share = error / allowed;
         if share > self.worst {
@@ -145,10 +176,10 @@ impl Ledger {
         }
         assert!(
             error <= allowed,
-            "{what} on {backend:?}: got {got:e} (0x{:08x}), exactly {want:e}, off by {:.3} ULP of \
-             {scale:e} where {ulp:.3} are allowed; {}",
+            "{what} on {backend:?}: got {got:e} (0x{:08x}), exactly {want:e}, off by {:.3} ULP of it, \
+             {share:.3} of what is allowed; {}",
             got.to_bits(),
-            error / (accuracy::ULP * scale.abs()),
+            error / (accuracy::ULP * want.abs()),
             case(),
         );
     }
@@ -157,13 +188,13 @@ impl Ledger {
 impl Drop for Ledger {
     fn drop(&mut self) {
         if !std::thread::panicking() {
-            assert!(self.n > 0, "{}: nothing was compared", self.what);
             if self.quiet {
                 return;
             }
+            assert!(self.n > 0, "{}: nothing was compared", self.what);
             let Ledger { what, worst, worst_case, n, .. } = self;
             println!(
-                "{what}: {n} compared, at most {worst:.3} of what is allowed, at {worst_case}"
+                "{what:28}: {n} compared, at most {worst:.3} of what is allowed, at {worst_case}"
             );
         }
     }

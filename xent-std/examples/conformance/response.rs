@@ -1,7 +1,7 @@
 //! The line that answers a request.
 
 use serde::Serialize;
-use xent_core::{Backend, Error};
+use xent_core::{Backend, Error, RowStatistics};
 
 use crate::number::Float;
 
@@ -13,6 +13,16 @@ pub(crate) enum Response {
         y: Vec<Float>,
         #[serde(skip_serializing_if = "Option::is_none")]
         gradient: Option<Vec<Float>>,
+    },
+    /// One of each a row.
+    Statistics {
+        lse: Vec<Float>,
+        loss: Vec<Float>,
+        argmax: Vec<usize>,
+        rank: Vec<usize>,
+        max_probability: Vec<Float>,
+        entropy: Vec<Float>,
+        margin: Vec<Float>,
     },
     Backends {
         backends: Vec<&'static str>,
@@ -32,7 +42,25 @@ pub(crate) struct Description {
 
 impl Response {
     pub(crate) fn values(y: &[f32]) -> Response {
-        Response::Values { y: y.iter().copied().map(Float).collect(), gradient: None }
+        Response::values_and_gradient(y, None)
+    }
+
+    pub(crate) fn values_and_gradient(y: &[f32], gradient: Option<&Vec<f32>>) -> Response {
+        let floats = |x: &[f32]| x.iter().copied().map(Float).collect();
+        Response::Values { y: floats(y), gradient: gradient.map(|gradient| floats(gradient)) }
+    }
+
+    pub(crate) fn statistics(rows: &[RowStatistics]) -> Response {
+        let floats = |of: fn(&RowStatistics) -> f32| rows.iter().map(of).map(Float).collect();
+        Response::Statistics {
+            lse: floats(RowStatistics::log_sum_exp),
+            loss: floats(RowStatistics::loss),
+            argmax: rows.iter().map(RowStatistics::argmax).collect(),
+            rank: rows.iter().map(RowStatistics::rank).collect(),
+            max_probability: floats(RowStatistics::max_probability),
+            entropy: floats(RowStatistics::entropy),
+            margin: floats(RowStatistics::margin),
+        }
     }
 
     pub(crate) fn backends() -> Response {

@@ -1,5 +1,6 @@
 //! Evaluates a classifier: reads its logits and the right labels from `.npy` files, prints mean loss,
-//! perplexity, accuracy and the most surprising rows, and times the backends of this CPU on them.
+//! perplexity, accuracy, calibration and the most surprising rows, and times the backends of this CPU on
+//! them.
 //!
 //! ```text
 //! cargo run --release -p xent-std --example evaluate
@@ -10,7 +11,8 @@
 //! | --- | --- |
 //! | `main.rs` | the command line |
 //! | `npy.rs` | `.npy` files to logits and labels |
-//! | `summary.rs` | logits and labels to losses, and what they say: the part to copy |
+//! | `summary.rs` | logits and labels to statistics, and what they say: the part to copy |
+//! | `reliability.rs` | the reliability diagram |
 //! | `plain.rs` | the textbook formula in f32, to compare with |
 //! | `speed.rs` | the times |
 //! | `progress.rs` | the progress bar |
@@ -20,6 +22,7 @@ mod npy;
 mod plain;
 mod problem;
 mod progress;
+mod reliability;
 mod speed;
 mod summary;
 
@@ -33,13 +36,13 @@ use crate::npy::{Labels, Logits, Npy};
 use crate::problem::Problem;
 use crate::summary::Summary;
 
-/// Cross-entropy, perplexity and accuracy of a classifier, from its logits.
+/// Cross-entropy, perplexity, accuracy and calibration of a classifier, from its logits.
 ///
 /// Without files: a small network's held-out logits for 1797 handwritten digits.
 #[derive(Parser)]
 #[command(
     name = "evaluate",
-    override_usage = "evaluate [--no-speed] [LOGITS.npy LABELS.npy]",
+    override_usage = "evaluate [--top-k K] [--no-speed] [LOGITS.npy LABELS.npy]",
     after_help = FILES
 )]
 struct Arguments {
@@ -50,6 +53,10 @@ struct Arguments {
     /// The right class of each row, from 0: shape (rows,) or (rows, 1), any integer type
     #[arg(value_name = "LABELS.npy")]
     labels: Option<PathBuf>,
+
+    /// Count the rows whose class is among the K with the largest logits [default: 5, or all classes]
+    #[arg(long, value_name = "K", value_parser = clap::value_parser!(u32).range(1..))]
+    top_k: Option<u32>,
 
     /// Leave out the times of the backends
     #[arg(long)]
@@ -64,6 +71,9 @@ Files are NumPy's .npy, in C or Fortran order and either byte order:
 
 float64 logits are rounded to float32. Losses are in nats.
 The exit code is 0, 1 for a file that does not fit, 2 for a wrong command line.";
+
+/// Unless there are fewer classes or the command line has another.
+const TOP_K: usize = 5;
 
 const DIGITS_LOGITS: &[u8] = include_bytes!("digits_logits.npy");
 const DIGITS_LABELS: &[u8] = include_bytes!("digits_labels.npy");
@@ -90,7 +100,12 @@ fn run(arguments: &Arguments) -> Result<(), Problem> {
     writeln!(out, "logits  {}\nlabels  {}\n", logits.description, labels.description)
         .map_err(Problem::Output)?;
 
-    let summary = Summary::of(logits.rows()?, &labels.values)?;
+    let rows = logits.rows()?;
+    let top_k = match arguments.top_k {
+        Some(k) => usize::try_from(k).unwrap_or(usize::MAX),
+        None => rows.classes().clamp(1, TOP_K),
+    };
+    let summary = Summary::of(rows, &labels.values, top_k)?;
     writeln!(out, "{summary}").map_err(Problem::Output)?;
 
     if !arguments.no_speed {

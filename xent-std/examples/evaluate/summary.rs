@@ -1,12 +1,13 @@
-//! What the losses say about a classifier.
+//! What the statistics of its rows say about a classifier.
 
 use std::fmt;
 
-use xent_std::{BatchLoss, CrossEntropy, LossTotal, Rows, reference};
+use xent_std::{Evaluation, LossTotal, RowStatistics, Rows, batch_statistics, reference};
 
 use crate::plain;
 use crate::problem::Problem;
 use crate::progress::Progress;
+use crate::reliability::Reliability;
 
 /// Logits that are evaluated at a time: 4 MB of f32.
 const SLICE: usize = 1 << 20;
@@ -14,13 +15,15 @@ const SLICE: usize = 1 << 20;
 /// Rows that are listed.
 const LISTED: usize = 5;
 
+/// Bins of the reliability diagram: as many as a terminal shows well.
+const N_BINS: usize = 10;
+
 /// A row and its loss.
 #[derive(Clone, Copy)]
 struct RowLoss {
     row: usize,
     label: usize,
-    /// `None` where a logit is NaN.
-    predicted: Option<usize>,
+    predicted: usize,
     loss: f32,
 }
 
@@ -36,10 +39,9 @@ struct Smallest {
 pub(crate) struct Summary {
     n_rows: usize,
     classes: usize,
-    correct: usize,
-    /// The losses of all rows.
-    all: LossTotal,
-    /// Those that are numbers.
+    /// All rows.
+    all: Evaluation,
+    /// The losses that are numbers.
     finite: LossTotal,
     /// Rows whose loss is NaN: how many, and the first.
     nan: usize,
@@ -53,22 +55,22 @@ pub(crate) struct Summary {
 }
 
 impl Summary {
-    /// Evaluates all rows. `labels`: one a row, each below `logits.classes()`.
-    pub(crate) fn of(logits: Rows<'_>, labels: &[usize]) -> Result<Self, Problem> {
-        let loss = CrossEntropy::new();
+    /// Evaluates all rows. `labels`: one a row, each below `logits.classes()`; `top_k`: from 1.
+    pub(crate) fn of(logits: Rows<'_>, labels: &[usize], top_k: usize) -> Result<Self, Problem> {
         let slice_rows = (SLICE / logits.classes().max(1)).max(1);
         let progress = Progress::new("evaluating", logits.n_rows());
-        let mut summary = Summary::of_nothing(logits);
+        let mut summary = Summary::of_nothing(logits, Evaluation::new(top_k, N_BINS)?);
         let mut smallest: Option<RowLoss> = None;
 
         for (slice, labels) in labels.chunks(slice_rows).enumerate() {
             let start = slice * slice_rows;
             let rows = logits.range(start..start + slice_rows);
-            let losses = loss.batch_losses(rows, labels)?;
+            let statistics = batch_statistics(rows, labels)?;
 
-            for (i, (&label, loss)) in labels.iter().zip(losses).enumerate() {
-                let row = RowLoss { row: start + i, label, predicted: predicted(&rows, i), loss };
-                summary.add(row);
+            for (i, (&label, statistics)) in labels.iter().zip(&statistics).enumerate() {
+                let (predicted, loss) = (statistics.argmax(), statistics.loss());
+                let row = RowLoss { row: start + i, label, predicted, loss };
+                summary.add(row, statistics);
                 if smallest.is_none_or(|smallest| loss < smallest.loss) && !loss.is_nan() {
                     smallest = Some(row);
                 }
@@ -79,12 +81,11 @@ impl Summary {
         Ok(summary)
     }
 
-    fn of_nothing(logits: Rows<'_>) -> Self {
+    fn of_nothing(logits: Rows<'_>, all: Evaluation) -> Self {
         Summary {
             n_rows: logits.n_rows(),
             classes: logits.classes(),
-            correct: 0,
-            all: LossTotal::EMPTY,
+            all,
             finite: LossTotal::EMPTY,
             nan: 0,
             first_nan: None,
@@ -95,9 +96,8 @@ impl Summary {
         }
     }
 
-    fn add(&mut self, row: RowLoss) {
-        self.correct += usize::from(row.predicted == Some(row.label));
-        self.all.push(row.loss, 1.0);
+    fn add(&mut self, row: RowLoss, statistics: &RowStatistics) {
+        self.all.push(statistics);
         if row.loss.is_nan() {
             self.nan += 1;
             self.first_nan.get_or_insert(row.row);
@@ -126,20 +126,6 @@ impl Smallest {
     }
 }
 
-/// The first class with the largest logit; `None` if a logit is NaN.
-fn predicted(logits: &Rows<'_>, row: usize) -> Option<usize> {
-    let (mut class, mut largest) = (0, f32::NEG_INFINITY);
-    for (c, x) in elements(logits, row).enumerate() {
-        if x.is_nan() {
-            return None;
-        }
-        if x > largest {
-            (class, largest) = (c, x);
-        }
-    }
-    Some(class)
-}
-
 /// The logits of a row, also where they do not lie side by side.
 fn elements<'a>(logits: &'a Rows<'_>, row: usize) -> impl Iterator<Item = f32> + 'a {
     (0..logits.classes()).filter_map(move |class| logits.get(row, class))
@@ -147,14 +133,20 @@ fn elements<'a>(logits: &'a Rows<'_>, row: usize) -> impl Iterator<Item = f32> +
 
 impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let accuracy = self.correct as f64 / self.n_rows as f64;
-        let mean = self.all.mean();
+        let Summary { all, .. } = self;
+        let top_k = format!("top {}", all.top_k());
         writeln!(f, "rows         {}", self.n_rows)?;
         writeln!(f, "classes      {}", self.classes)?;
-        writeln!(f, "mean loss    {} nats", Number(mean))?;
-        writeln!(f, "perplexity   {}", Number(mean.exp()))?;
-        writeln!(f, "accuracy     {accuracy:.6} ({} of {})", self.correct, self.n_rows)?;
+        writeln!(f, "mean loss    {} nats", Number(all.mean_loss()))?;
+        writeln!(f, "perplexity   {}", Number(all.perplexity()))?;
+        let (accuracy, n_correct) = (all.accuracy(), all.n_correct());
+        writeln!(f, "accuracy     {accuracy:.6} ({n_correct} of {})", self.n_rows)?;
+        writeln!(f, "{top_k:12} {:.6}", all.top_k_accuracy())?;
+        writeln!(f, "entropy      {} nats, mean", Number(all.mean_entropy()))?;
+        let ece = all.expected_calibration_error();
+        writeln!(f, "ECE          {ece:.6} expected calibration error, {N_BINS} bins")?;
         self.write_not_finite(f)?;
+        write!(f, "{}", Reliability(all))?;
         self.write_worst(f)?;
         self.smallest.as_ref().map_or(Ok(()), |smallest| smallest.write(f))
     }
@@ -170,7 +162,7 @@ impl Summary {
         writeln!(
             f,
             "\nThe mean is {} because of losses that are no finite number",
-            self.all.mean()
+            self.all.mean_loss()
         )?;
         if let Some(row) = self.first_nan {
             writeln!(
@@ -199,7 +191,6 @@ impl Summary {
         writeln!(f, "\nMost surprising rows")?;
         writeln!(f, "{:>12} {:>9} {:>11} {:>10}", "row", "label", "predicted", "loss")?;
         for RowLoss { row, label, predicted, loss } in &self.worst {
-            let predicted = predicted.map_or("-".to_owned(), |class| class.to_string());
             writeln!(f, "{row:>12} {label:>9} {predicted:>11} {loss:>10.4}")?;
         }
         Ok(())

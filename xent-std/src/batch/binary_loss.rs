@@ -1,6 +1,9 @@
 //! Losses of a batch that give one value an element.
 
-use xent_core::{BinaryCrossEntropy, ClippedBinaryCrossEntropy, Error, LossTotal, Rows};
+use xent_core::{
+    BinaryCrossEntropy, BinaryTargets, ClippedBinaryCrossEntropy, Error, GradientScale, LossTotal,
+    Rows,
+};
 
 use crate::parallel;
 
@@ -9,9 +12,27 @@ mod sealed {
 
     /// The single-threaded loss.
     pub trait ElementLoss: Sync {
-        fn rows_of(&self, x: Rows<'_>, y: Rows<'_>, losses: &mut [f32]) -> Result<(), Error>;
+        fn rows_of(
+            &self,
+            x: Rows<'_>,
+            targets: BinaryTargets<'_>,
+            losses: &mut [f32],
+        ) -> Result<(), Error>;
 
-        fn total_of(&self, x: Rows<'_>, y: Rows<'_>) -> Result<LossTotal, Error>;
+        fn total_of(&self, x: Rows<'_>, targets: BinaryTargets<'_>) -> Result<LossTotal, Error>;
+
+        fn gradient_of(
+            &self,
+            x: Rows<'_>,
+            targets: BinaryTargets<'_>,
+            factor: f32,
+            gradient: &mut [f32],
+        ) -> Result<LossTotal, Error>;
+
+        fn factor_of(&self, targets: BinaryTargets<'_>, scale: GradientScale)
+        -> Result<f32, Error>;
+
+        fn check_of(&self, x: Rows<'_>, targets: BinaryTargets<'_>) -> Result<(), Error>;
     }
 }
 
@@ -52,10 +73,13 @@ pub trait BatchBinaryLoss: ElementLoss {
     /// );
     /// # Ok::<(), Error>(())
     /// ```
-    fn batch_losses(&self, x: Rows<'_>, targets: Rows<'_>) -> Result<Vec<f32>, Error> {
-        if x.classes() == 0 || !same_shape(&x, &targets) {
-            return self.rows_of(x, targets, &mut []).map(|()| Vec::new());
-        }
+    fn batch_losses<'a>(
+        &self,
+        x: Rows<'_>,
+        targets: impl Into<BinaryTargets<'a>>,
+    ) -> Result<Vec<f32>, Error> {
+        let targets = targets.into();
+        self.check_of(x, targets)?;
         let n_tasks = parallel::n_tasks(x.n_rows(), x.n_elements());
         let mut losses = vec![0.0; x.n_elements()];
         parallel::fill_rows(n_tasks, x.n_rows(), x.classes(), &mut losses, |rows, losses| {
@@ -78,8 +102,14 @@ pub trait BatchBinaryLoss: ElementLoss {
     /// assert_eq!(total.mean() as f32, 0.18092452);
     /// # Ok::<(), xent_std::Error>(())
     /// ```
-    fn batch_total(&self, x: Rows<'_>, targets: Rows<'_>) -> Result<LossTotal, Error> {
-        if parallel::n_tasks(x.n_rows(), x.n_elements()) == 1 || !same_shape(&x, &targets) {
+    fn batch_total<'a>(
+        &self,
+        x: Rows<'_>,
+        targets: impl Into<BinaryTargets<'a>>,
+    ) -> Result<LossTotal, Error> {
+        let targets = targets.into();
+        self.check_of(x, targets)?;
+        if parallel::n_tasks(x.n_rows(), x.n_elements()) == 1 {
             return self.total_of(x, targets);
         }
         // The additions of a chunk wait for each other: a loss takes no longer than its addition,
@@ -95,32 +125,113 @@ pub trait BatchBinaryLoss: ElementLoss {
         }
         Ok(total)
     }
+
+    /// The total over all elements, and the gradient of their reduced loss with respect to `x`,
+    /// row-major.
+    ///
+    /// `scale`: a [`Reduction`](crate::Reduction), or a finite factor of the gradient of the sum.
+    /// Other arguments and errors are those of [`batch_losses`](BatchBinaryLoss::batch_losses), and
+    /// [`Error::InvalidOption`] for a factor that is not finite.
+    ///
+    /// ```
+    /// use xent_std::{BatchBinaryLoss, BinaryCrossEntropy, Reduction, Rows};
+    ///
+    /// let (logits, targets) = (Rows::new(&[0.0; 2], 2, 1)?, Rows::new(&[1.0, 0.0], 2, 1)?);
+    /// let loss = BinaryCrossEntropy::new();
+    /// let (total, gradient) = loss.batch_gradient(logits, targets, Reduction::Mean)?;
+    /// assert_eq!(total.mean() as f32, 2_f32.ln());
+    /// assert_eq!(gradient, [-0.25, 0.25]);
+    /// # Ok::<(), xent_std::Error>(())
+    /// ```
+    fn batch_gradient<'a>(
+        &self,
+        x: Rows<'_>,
+        targets: impl Into<BinaryTargets<'a>>,
+        scale: impl Into<GradientScale>,
+    ) -> Result<(LossTotal, Vec<f32>), Error> {
+        let targets = targets.into();
+        self.check_of(x, targets)?;
+        let factor = self.factor_of(targets, scale.into())?;
+        let mut gradient = vec![0.0; x.n_elements()];
+        if parallel::n_tasks(x.n_rows(), x.n_elements()) == 1 {
+            let total = self.gradient_of(x, targets, factor, &mut gradient)?;
+            return Ok((total, gradient));
+        }
+        let len = LossTotal::CHUNK_ROWS;
+        let totals = parallel::map_parts(&mut gradient, len * x.classes(), |i, gradient| {
+            let rows = i * len..i * len + len;
+            self.gradient_of(x.range(rows.clone()), targets.range(rows), factor, gradient)
+        })?;
+        Ok((totals.into_iter().fold(LossTotal::EMPTY, LossTotal::merge), gradient))
+    }
 }
 
-fn same_shape(x: &Rows<'_>, y: &Rows<'_>) -> bool {
-    x.n_rows() == y.n_rows() && x.classes() == y.classes()
+impl BatchBinaryLoss for BinaryCrossEntropy<'_> {}
+
+impl ElementLoss for BinaryCrossEntropy<'_> {
+    fn rows_of(
+        &self,
+        x: Rows<'_>,
+        targets: BinaryTargets<'_>,
+        losses: &mut [f32],
+    ) -> Result<(), Error> {
+        self.rows(x, targets, losses)
+    }
+
+    fn total_of(&self, x: Rows<'_>, targets: BinaryTargets<'_>) -> Result<LossTotal, Error> {
+        self.total(x, targets)
+    }
+
+    fn gradient_of(
+        &self,
+        x: Rows<'_>,
+        targets: BinaryTargets<'_>,
+        factor: f32,
+        gradient: &mut [f32],
+    ) -> Result<LossTotal, Error> {
+        self.gradient(x, targets, factor, gradient)
+    }
+
+    fn factor_of(&self, targets: BinaryTargets<'_>, scale: GradientScale) -> Result<f32, Error> {
+        self.gradient_factor(targets, scale)
+    }
+
+    fn check_of(&self, x: Rows<'_>, targets: BinaryTargets<'_>) -> Result<(), Error> {
+        self.check(x, targets)
+    }
 }
 
-impl BatchBinaryLoss for BinaryCrossEntropy {}
+impl BatchBinaryLoss for ClippedBinaryCrossEntropy<'_> {}
 
-impl BatchBinaryLoss for ClippedBinaryCrossEntropy {}
-
-impl ElementLoss for BinaryCrossEntropy {
-    fn rows_of(&self, x: Rows<'_>, y: Rows<'_>, losses: &mut [f32]) -> Result<(), Error> {
-        self.rows(x, y, losses)
+impl ElementLoss for ClippedBinaryCrossEntropy<'_> {
+    fn rows_of(
+        &self,
+        x: Rows<'_>,
+        targets: BinaryTargets<'_>,
+        losses: &mut [f32],
+    ) -> Result<(), Error> {
+        self.rows(x, targets, losses)
     }
 
-    fn total_of(&self, x: Rows<'_>, y: Rows<'_>) -> Result<LossTotal, Error> {
-        self.total(x, y)
-    }
-}
-
-impl ElementLoss for ClippedBinaryCrossEntropy {
-    fn rows_of(&self, x: Rows<'_>, y: Rows<'_>, losses: &mut [f32]) -> Result<(), Error> {
-        self.rows(x, y, losses)
+    fn total_of(&self, x: Rows<'_>, targets: BinaryTargets<'_>) -> Result<LossTotal, Error> {
+        self.total(x, targets)
     }
 
-    fn total_of(&self, x: Rows<'_>, y: Rows<'_>) -> Result<LossTotal, Error> {
-        self.total(x, y)
+    fn gradient_of(
+        &self,
+        x: Rows<'_>,
+        targets: BinaryTargets<'_>,
+        factor: f32,
+        gradient: &mut [f32],
+    ) -> Result<LossTotal, Error> {
+        self.gradient(x, targets, factor, gradient)
+    }
+
+    fn factor_of(&self, targets: BinaryTargets<'_>, scale: GradientScale) -> Result<f32, Error> {
+        self.gradient_factor(targets, scale)
+    }
+
+    fn check_of(&self, x: Rows<'_>, targets: BinaryTargets<'_>) -> Result<(), Error> {
+        self.check(x, targets)
     }
 }

@@ -1,6 +1,8 @@
 //! Losses of a batch that give one value a row.
 
-use xent_core::{ClippedCrossEntropy, CrossEntropy, Error, LogSumExp, LossTotal, Rows, Targets};
+use xent_core::{
+    ClippedCrossEntropy, CrossEntropy, Error, GradientScale, LogSumExp, LossTotal, Rows, Targets,
+};
 
 use crate::parallel;
 
@@ -18,8 +20,23 @@ mod sealed {
 
         fn total_of(&self, x: Rows<'_>, targets: Targets<'_>) -> Result<LossTotal, Error>;
 
-        /// The errors of both, of which only these count rows from the first of the batch.
-        fn check(&self, x: Rows<'_>, targets: Targets<'_>) -> Result<(), Error>;
+        fn gradient_of(
+            &self,
+            x: Rows<'_>,
+            targets: Targets<'_>,
+            factor: f32,
+            gradient: &mut [f32],
+        ) -> Result<LossTotal, Error>;
+
+        fn factor_of(
+            &self,
+            targets: Targets<'_>,
+            n_rows: usize,
+            scale: GradientScale,
+        ) -> Result<f32, Error>;
+
+        /// The errors of all, of which only these count rows from the first of the batch.
+        fn check_of(&self, x: Rows<'_>, targets: Targets<'_>) -> Result<(), Error>;
 
         /// How many elements of `x` are read.
         fn n_elements_read(&self, x: Rows<'_>, targets: Targets<'_>) -> usize;
@@ -71,7 +88,7 @@ pub trait BatchLoss: RowLoss {
         targets: impl Into<Targets<'a>>,
     ) -> Result<Vec<f32>, Error> {
         let targets = targets.into();
-        self.check(x, targets)?;
+        self.check_of(x, targets)?;
         let n_tasks = parallel::n_tasks(x.n_rows(), self.n_elements_read(x, targets));
         if parallel::splits_rows(n_tasks, &x)
             && let Some(losses) = self.split_row_losses(x, targets)
@@ -107,16 +124,14 @@ pub trait BatchLoss: RowLoss {
         if n_tasks == 1 {
             return self.total_of(x, targets);
         }
-        self.check(x, targets)?;
+        self.check_of(x, targets)?;
         if parallel::splits_rows(n_tasks, &x)
             && let Some(losses) = self.split_row_losses(x, targets)
         {
             let totals: Vec<LossTotal> = losses.into_iter().map(total_of_one).collect();
             return Ok(merge(&totals, LossTotal::CHUNK_ROWS));
         }
-        // Chunks of rows where these are enough for all threads, else rows.
-        let n_chunks = x.n_rows().div_ceil(LossTotal::CHUNK_ROWS);
-        let len = if n_chunks < n_tasks { 1 } else { LossTotal::CHUNK_ROWS };
+        let len = rows_per_part(n_tasks, x.n_rows());
         let totals = parallel::map(x.n_rows().div_ceil(len), |i| {
             let rows = i * len..i * len + len;
             self.total_of(x.range(rows.clone()), targets.range(rows))
@@ -124,6 +139,51 @@ pub trait BatchLoss: RowLoss {
         let totals = totals.into_iter().collect::<Result<Vec<_>, _>>()?;
         Ok(merge(&totals, LossTotal::CHUNK_ROWS / len))
     }
+
+    /// The total over all rows, and the gradient of their reduced loss with respect to `x`, row-major.
+    ///
+    /// `scale`: a [`Reduction`](crate::Reduction), or a finite factor of the gradient of the sum.
+    /// Other arguments and errors are those of [`batch_losses`](BatchLoss::batch_losses), and
+    /// [`Error::InvalidOption`] for a factor that is not finite.
+    ///
+    /// ```
+    /// use xent_std::{BatchLoss, CrossEntropy, Reduction, Rows};
+    ///
+    /// let logits = Rows::new(&[0.0; 4], 2, 2)?;
+    /// let (total, gradient) =
+    ///     CrossEntropy::new().batch_gradient(logits, &[0, 1], Reduction::Mean)?;
+    /// assert_eq!(total.mean() as f32, 2_f32.ln());
+    /// assert_eq!(gradient, [-0.25, 0.25, 0.25, -0.25]);
+    /// # Ok::<(), xent_std::Error>(())
+    /// ```
+    fn batch_gradient<'a>(
+        &self,
+        x: Rows<'_>,
+        targets: impl Into<Targets<'a>>,
+        scale: impl Into<GradientScale>,
+    ) -> Result<(LossTotal, Vec<f32>), Error> {
+        let targets = targets.into();
+        self.check_of(x, targets)?;
+        let factor = self.factor_of(targets, x.n_rows(), scale.into())?;
+        let mut gradient = vec![0.0; x.n_elements()];
+        let n_tasks = parallel::n_tasks(x.n_rows(), x.n_elements());
+        let len = rows_per_part(n_tasks, x.n_rows());
+        let part = |i: usize, gradient: &mut [f32]| {
+            let rows = i * len..i * len + len;
+            self.gradient_of(x.range(rows.clone()), targets.range(rows), factor, gradient)
+        };
+        if n_tasks == 1 {
+            let total = self.gradient_of(x, targets, factor, &mut gradient)?;
+            return Ok((total, gradient));
+        }
+        let totals = parallel::map_parts(&mut gradient, len * x.classes(), part)?;
+        Ok((merge(&totals, LossTotal::CHUNK_ROWS / len), gradient))
+    }
+}
+
+/// Chunks of rows where these are enough for all threads, else rows.
+fn rows_per_part(n_tasks: usize, n_rows: usize) -> usize {
+    if n_rows.div_ceil(LossTotal::CHUNK_ROWS) < n_tasks { 1 } else { LossTotal::CHUNK_ROWS }
 }
 
 fn total_of_one(loss: f32) -> LossTotal {
@@ -141,11 +201,9 @@ fn merge(totals: &[LossTotal], per_chunk: usize) -> LossTotal {
     totals.chunks(per_chunk.max(1)).map(merged).fold(LossTotal::EMPTY, LossTotal::merge)
 }
 
-impl BatchLoss for CrossEntropy {}
+impl BatchLoss for CrossEntropy<'_> {}
 
-impl BatchLoss for ClippedCrossEntropy {}
-
-impl RowLoss for CrossEntropy {
+impl RowLoss for CrossEntropy<'_> {
     fn rows_of(&self, x: Rows<'_>, targets: Targets<'_>, losses: &mut [f32]) -> Result<(), Error> {
         self.rows(x, targets, losses)
     }
@@ -154,15 +212,38 @@ impl RowLoss for CrossEntropy {
         self.total(x, targets)
     }
 
-    fn check(&self, x: Rows<'_>, targets: Targets<'_>) -> Result<(), Error> {
-        targets.check(&x)
+    fn gradient_of(
+        &self,
+        x: Rows<'_>,
+        targets: Targets<'_>,
+        factor: f32,
+        gradient: &mut [f32],
+    ) -> Result<LossTotal, Error> {
+        self.gradient(x, targets, factor, gradient)
+    }
+
+    fn factor_of(
+        &self,
+        targets: Targets<'_>,
+        n_rows: usize,
+        scale: GradientScale,
+    ) -> Result<f32, Error> {
+        self.gradient_factor(targets, n_rows, scale)
+    }
+
+    fn check_of(&self, x: Rows<'_>, targets: Targets<'_>) -> Result<(), Error> {
+        self.check(x, targets)
     }
 
     fn n_elements_read(&self, x: Rows<'_>, _: Targets<'_>) -> usize {
         x.n_elements()
     }
 
+    /// Of rows with labels, without options.
     fn split_row_losses(&self, x: Rows<'_>, targets: Targets<'_>) -> Option<Vec<f32>> {
+        if !self.is_plain() || targets.are_weighted() {
+            return None;
+        }
         let mut label_logits = Vec::with_capacity(x.n_rows());
         for row in 0..x.n_rows() {
             label_logits.push(x.get(row, usize::try_from(targets.label(row)?).ok()?)?);
@@ -174,7 +255,9 @@ impl RowLoss for CrossEntropy {
     }
 }
 
-impl RowLoss for ClippedCrossEntropy {
+impl BatchLoss for ClippedCrossEntropy<'_> {}
+
+impl RowLoss for ClippedCrossEntropy<'_> {
     fn rows_of(&self, x: Rows<'_>, targets: Targets<'_>, losses: &mut [f32]) -> Result<(), Error> {
         self.rows(x, targets, losses)
     }
@@ -183,15 +266,32 @@ impl RowLoss for ClippedCrossEntropy {
         self.total(x, targets)
     }
 
-    fn check(&self, x: Rows<'_>, targets: Targets<'_>) -> Result<(), Error> {
-        // Of no rows, what is wrong is the clip range.
-        self.rows(x.range(0..0), Targets::labels::<u8>(&[]), &mut [])?;
-        targets.check(&x)
+    fn gradient_of(
+        &self,
+        x: Rows<'_>,
+        targets: Targets<'_>,
+        factor: f32,
+        gradient: &mut [f32],
+    ) -> Result<LossTotal, Error> {
+        self.gradient(x, targets, factor, gradient)
     }
 
-    /// With labels and rows taken as they are, one a row.
+    fn factor_of(
+        &self,
+        targets: Targets<'_>,
+        n_rows: usize,
+        scale: GradientScale,
+    ) -> Result<f32, Error> {
+        self.gradient_factor(targets, n_rows, scale)
+    }
+
+    fn check_of(&self, x: Rows<'_>, targets: Targets<'_>) -> Result<(), Error> {
+        self.check(x, targets)
+    }
+
+    /// With labels and no need of the other classes, one a row.
     fn n_elements_read(&self, x: Rows<'_>, targets: Targets<'_>) -> usize {
-        let reads_labels_only = targets.label(0).is_some() && !self.normalizes();
+        let reads_labels_only = targets.label(0).is_some() && !self.reads_all_classes();
         if reads_labels_only { x.n_rows() } else { x.n_elements() }
     }
 

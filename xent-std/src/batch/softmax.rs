@@ -1,7 +1,8 @@
 //! Log-sum-exp, softmax and log-softmax of a batch.
 
-use xent_core::{Backend, Error, LogSumExp, Rows};
+use xent_core::{Backend, Error, Label, LogSumExp, RowStatistics, Rows};
 
+use crate::batch::statistics;
 use crate::parallel;
 
 /// The log-sum-exp of each row, in a `Vec`, on several threads where there is enough to gain.
@@ -127,6 +128,21 @@ pub trait BatchBackend: sealed::Sealed {
     /// ```
     #[must_use]
     fn parallel_log_sum_exp(self, x: &[f32]) -> f32;
+
+    /// [`batch_statistics`](crate::batch_statistics) on this backend.
+    ///
+    /// ```
+    /// use xent_std::{Backend, BatchBackend, Rows};
+    /// let x = Rows::new(&[0.0; 4], 2, 2)?;
+    /// let rows = Backend::SCALAR.batch_statistics(x, &[0, 1])?;
+    /// assert_eq!(rows[1].entropy(), 2_f32.ln());
+    /// # Ok::<(), xent_std::Error>(())
+    /// ```
+    fn batch_statistics<L: Label + Sync>(
+        self,
+        x: Rows<'_>,
+        labels: &[L],
+    ) -> Result<Vec<RowStatistics>, Error>;
 }
 
 impl BatchBackend for Backend {
@@ -156,6 +172,14 @@ impl BatchBackend for Backend {
         let chunks: Vec<&[f32]> = x.chunks(LogSumExp::CHUNK).collect();
         let states = parallel::map(chunks.len(), |i| self.log_sum_exp_state(chunks[i]));
         self.log_sum_exp_value(parallel::merge_states(&states))
+    }
+
+    fn batch_statistics<L: Label + Sync>(
+        self,
+        x: Rows<'_>,
+        labels: &[L],
+    ) -> Result<Vec<RowStatistics>, Error> {
+        statistics::on(self, x, labels)
     }
 }
 

@@ -132,9 +132,9 @@ pub trait ArrayLoss: BatchLoss {
     }
 }
 
-impl ArrayLoss for CrossEntropy {}
+impl ArrayLoss for CrossEntropy<'_> {}
 
-impl ArrayLoss for ClippedCrossEntropy {}
+impl ArrayLoss for ClippedCrossEntropy<'_> {}
 
 /// The losses of an array an element at a time: [`BinaryCrossEntropy`] and
 /// [`ClippedBinaryCrossEntropy`].
@@ -203,9 +203,9 @@ pub trait ArrayBinaryLoss: BatchBinaryLoss {
     }
 }
 
-impl ArrayBinaryLoss for BinaryCrossEntropy {}
+impl ArrayBinaryLoss for BinaryCrossEntropy<'_> {}
 
-impl ArrayBinaryLoss for ClippedBinaryCrossEntropy {}
+impl ArrayBinaryLoss for ClippedBinaryCrossEntropy<'_> {}
 
 fn rows_and_labels<'x, 'l, D: RemoveAxis, L: Label>(
     x: ArrayView<'x, f32, D>,

@@ -1,0 +1,373 @@
+//! Binary cross-entropy of single elements, from logits and from probabilities, and its gradients.
+//!
+//! With smoothed targets `P = (1 - a) y + a/2` and `N = (1 - a)(1 - y) + a/2`, a weight `w` of what is
+//! positive, and for logits `z = cap(x) / T`, `p = sigmoid(z)`, `q = 1 - p = sigmoid(-z)`:
+//!
+//! 1. `B = w P softplus(-z) + N softplus(z)`; from probabilities `-(w P ln p + N ln(1 - p))`. Neither
+//!    term cancels, and one of weight 0 is absent, also where it is infinite.
+//! 2. `r = P q + N p`, the probability of being wrong; the loss is `A r^gamma B`, with
+//!    `A = alpha P + (1 - alpha) N`, or 1.
+//! 3. Its derivative by `z` is `A r^gamma (N p - w P q + gamma (p q / r) (N - P) B)`; by a probability
+//!    inside the clip range `A r^gamma (N / (1 - p) - w P / p + gamma (N - P) B / r)`.
+//!
+//! Source: T.-Y. Lin et al., Focal Loss for Dense Object Detection (2017).
+
+use super::clipped::{ClipRange, clip, is_clipped};
+use super::logits::{LogitTransform, Transform};
+use super::map::{Map, canonical, is_finite, map};
+use crate::math::exp::{UNSCALE, exp_scaled};
+use crate::math::ln::ln;
+use crate::math::ln_1p::ln_1p;
+use crate::math::power::power;
+use crate::simd::Simd;
+
+/// `exp(-|x|)` and `ln(1 + exp(-|x|))`.
+#[inline(always)]
+fn decay<S: Simd>(s: S, x: S::F32) -> (S::F32, S::F32) {
+    let minus_abs = s.select(s.lt(x, s.splat(0.0)), x, s.sub(s.splat(0.0), x));
+    let exp = s.mul(exp_scaled(s, minus_abs), s.splat(UNSCALE));
+    (exp, ln_1p(s, exp))
+}
+
+/// `softplus(-x)` and `softplus(x)`, `softplus(x) = max(x, 0) + ln(1 + exp(-|x|))`.
+#[inline(always)]
+fn softplus_of_both<S: Simd>(s: S, x: S::F32, ln_1p_exp: S::F32) -> (S::F32, S::F32) {
+    let zero = s.splat(0.0);
+    // Selections, not maxima: a NaN must come through.
+    let positive = s.select(s.lt(x, zero), zero, x);
+    let negative = s.select(s.lt(zero, x), zero, s.sub(zero, x));
+    (s.add(negative, ln_1p_exp), s.add(positive, ln_1p_exp))
+}
+
+/// `weight * term`; 0 where the weight is 0.
+#[inline(always)]
+fn weighted<S: Simd>(s: S, weight: S::F32, term: S::F32) -> S::F32 {
+    let zero = s.splat(0.0);
+    s.select(s.eq(weight, zero), zero, s.mul(weight, term))
+}
+
+/// `y softplus(-x) + (1 - y) softplus(x)`.
+struct Binary;
+
+impl<S: Simd> Map<S> for Binary {
+    #[inline(always)]
+    fn of(&self, s: S, x: S::F32, y: S::F32) -> S::F32 {
+        let (_, ln_1p_exp) = decay(s, x);
+        let (positive, negative) = softplus_of_both(s, x, ln_1p_exp);
+        let rest = s.sub(s.splat(1.0), y);
+        canonical(s, s.add(weighted(s, y, positive), weighted(s, rest, negative)))
+    }
+}
+
+/// `-ln(q)` and `-ln(1 - q)`.
+#[inline(always)]
+fn minus_ln_of_both<S: Simd>(s: S, q: S::F32) -> (S::F32, S::F32) {
+    let zero = s.splat(0.0);
+    (s.sub(zero, ln(s, q)), s.sub(zero, ln_1p(s, s.sub(zero, q))))
+}
+
+/// `-(y ln(q) + (1 - y) ln(1 - q))`, `q = clip(p)`.
+struct ClippedBinary<S: Simd> {
+    lo: S::F32,
+    hi: S::F32,
+}
+
+impl<S: Simd> Map<S> for ClippedBinary<S> {
+    #[inline(always)]
+    fn of(&self, s: S, p: S::F32, y: S::F32) -> S::F32 {
+        let (positive, negative) = minus_ln_of_both(s, clip(s, p, self.lo, self.hi));
+        let rest = s.sub(s.splat(1.0), y);
+        canonical(s, s.add(weighted(s, y, positive), weighted(s, rest, negative)))
+    }
+}
+
+#[inline(always)]
+pub(crate) fn losses<S: Simd>(s: S, x: &[f32], y: &[f32], out: &mut [f32]) {
+    map(s, x, y, out, &Binary);
+}
+
+#[inline(always)]
+pub(crate) fn clipped_losses<S: Simd>(
+    s: S,
+    p: &[f32],
+    y: &[f32],
+    range: ClipRange,
+    out: &mut [f32],
+) {
+    map(s, p, y, out, &ClippedBinary { lo: s.splat(range.lo), hi: s.splat(range.hi) });
+}
+
+/// Some elements and what they count; all slices are of one length.
+#[derive(Clone, Copy)]
+pub(crate) struct Elements<'a> {
+    /// Logits or probabilities.
+    pub(crate) x: &'a [f32],
+    pub(crate) y: &'a [f32],
+    /// Weights of the positive terms.
+    pub(crate) pos_weights: &'a [f32],
+    /// Factors of loss and gradient; 0 for what is absent.
+    pub(crate) scales: &'a [f32],
+}
+
+/// The options of a binary loss, the same for every element.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct BinaryTerms {
+    pub(crate) label_smoothing: f32,
+    /// Exponent of the focal factor; 0 is no factor.
+    pub(crate) gamma: f32,
+    /// The weight of positives against that of negatives, if they are balanced.
+    pub(crate) alpha: Option<f32>,
+}
+
+/// What an element counts on either side: `P`, `N`, `w P`, and `A`.
+struct Sides<S: Simd> {
+    positive: S::F32,
+    negative: S::F32,
+    weighted_positive: S::F32,
+    balance: S::F32,
+}
+
+impl BinaryTerms {
+    #[inline(always)]
+    fn sides<S: Simd>(&self, s: S, y: S::F32, pos_weight: S::F32) -> Sides<S> {
+        let keep = s.splat(1.0 - self.label_smoothing);
+        let half = s.splat(self.label_smoothing * 0.5);
+        // Both from y: 1 less the smoothed target would lose the digits of a small rest.
+        let positive = s.mul_add(keep, y, half);
+        let negative = s.mul_add(keep, s.sub(s.splat(1.0), y), half);
+        let balance = match self.alpha {
+            Some(alpha) => {
+                s.mul_add(s.splat(alpha), positive, s.mul(s.splat(1.0 - alpha), negative))
+            }
+            None => s.splat(1.0),
+        };
+        // A weight of 0 leaves the positive side out, also of a NaN target.
+        let absent = s.eq(pos_weight, s.splat(0.0));
+        let weighted_positive = s.select(absent, pos_weight, s.mul(pos_weight, positive));
+        Sides { positive, negative, weighted_positive, balance }
+    }
+
+    /// `A r^gamma B` from `B` and `r`.
+    #[inline(always)]
+    fn loss<S: Simd>(&self, s: S, sides: &Sides<S>, base: S::F32, wrong: S::F32) -> S::F32 {
+        let loss = if self.gamma == 0.0 {
+            base
+        } else {
+            let product = weighted(s, base, power(s, wrong, self.gamma));
+            // A power that underflows leaves an infinite loss what it is.
+            s.select(is_finite(s, base), product, base)
+        };
+        weighted(s, sides.balance, loss)
+    }
+
+    /// `A r^gamma (slope + gamma turn)`; where `r` is 0, the limit.
+    #[inline(always)]
+    fn slope<S: Simd>(
+        &self,
+        s: S,
+        sides: &Sides<S>,
+        slope: S::F32,
+        turn: S::F32,
+        wrong: S::F32,
+    ) -> S::F32 {
+        let zero = s.splat(0.0);
+        let slope = if self.gamma == 0.0 {
+            slope
+        } else {
+            let sum = s.add(slope, s.mul(s.splat(self.gamma), turn));
+            let product = s.mul(power(s, wrong, self.gamma), sum);
+            let product = s.select(is_finite(s, sum), product, sum);
+            s.select(s.eq(wrong, zero), zero, product)
+        };
+        weighted(s, sides.balance, slope)
+    }
+}
+
+/// What becomes of an element: `x`, `y` and the weight of its positive term.
+trait ElementMap<S: Simd> {
+    fn of(&self, s: S, x: S::F32, y: S::F32, pos_weight: S::F32) -> S::F32;
+}
+
+/// `scale` times what `map` makes of each element; 0 where the scale is 0.
+#[inline(always)]
+fn map_elements<S: Simd, M: ElementMap<S>>(s: S, elements: Elements<'_>, map: &M, out: &mut [f32]) {
+    let Elements { x, y, pos_weights, scales } = elements;
+    let xy = x.chunks(S::LANES).zip(y.chunks(S::LANES));
+    let weights = pos_weights.chunks(S::LANES).zip(scales.chunks(S::LANES));
+    for (((x, y), (pos_weight, scale)), out) in xy.zip(weights).zip(out.chunks_mut(S::LANES)) {
+        let value = map.of(s, s.load(x, 0.0), s.load(y, 0.0), s.load(pos_weight, 1.0));
+        s.store(canonical(s, weighted(s, s.load(scale, 0.0), value)), out);
+    }
+}
+
+struct LogitLoss<'a> {
+    terms: &'a BinaryTerms,
+    transform: &'a LogitTransform,
+}
+
+/// A logit as the loss sees it: both probabilities and both softplus.
+struct Logit<S: Simd> {
+    p: S::F32,
+    q: S::F32,
+    positive: S::F32,
+    negative: S::F32,
+}
+
+impl<S: Simd> Logit<S> {
+    #[inline(always)]
+    fn new(s: S, x: S::F32, transform: &LogitTransform) -> Self {
+        let z = Transform::new(s, transform, 0.0).of(s, x);
+        let (e, ln_1p_exp) = decay(s, z);
+        let (positive, negative) = softplus_of_both(s, z, ln_1p_exp);
+        let one_plus = s.add(s.splat(1.0), e);
+        let (big, small) = (s.div(s.splat(1.0), one_plus), s.div(e, one_plus));
+        let is_negative = s.lt(z, s.splat(0.0));
+        let p = s.select(is_negative, small, big);
+        let q = s.select(is_negative, big, small);
+        Logit { p, q, positive, negative }
+    }
+
+    /// `B` and `r`.
+    #[inline(always)]
+    fn base_and_wrong(&self, s: S, sides: &Sides<S>) -> (S::F32, S::F32) {
+        let base = s.add(
+            weighted(s, sides.weighted_positive, self.positive),
+            weighted(s, sides.negative, self.negative),
+        );
+        let wrong = s.mul_add(sides.positive, self.q, s.mul(sides.negative, self.p));
+        (base, wrong)
+    }
+}
+
+impl<S: Simd> ElementMap<S> for LogitLoss<'_> {
+    #[inline(always)]
+    fn of(&self, s: S, x: S::F32, y: S::F32, pos_weight: S::F32) -> S::F32 {
+        let logit = Logit::new(s, x, self.transform);
+        let sides = self.terms.sides(s, y, pos_weight);
+        let (base, wrong) = logit.base_and_wrong(s, &sides);
+        self.terms.loss(s, &sides, base, wrong)
+    }
+}
+
+struct LogitGradient<'a>(LogitLoss<'a>);
+
+impl<S: Simd> ElementMap<S> for LogitGradient<'_> {
+    #[inline(always)]
+    fn of(&self, s: S, x: S::F32, y: S::F32, pos_weight: S::F32) -> S::F32 {
+        let LogitLoss { terms, transform } = self.0;
+        let zero = s.splat(0.0);
+        let logit = Logit::new(s, x, transform);
+        let sides = terms.sides(s, y, pos_weight);
+        let slope = s.sub(
+            weighted(s, sides.negative, logit.p),
+            weighted(s, sides.weighted_positive, logit.q),
+        );
+        let (base, wrong) = logit.base_and_wrong(s, &sides);
+        // Where p q is 0 the product is, also with an infinite B.
+        let spread = s.div(s.mul(logit.p, logit.q), wrong);
+        let turn = s.mul(s.mul(spread, s.sub(sides.negative, sides.positive)), base);
+        let turn = s.select(s.eq(spread, zero), zero, turn);
+        let slope = terms.slope(s, &sides, slope, turn, wrong);
+        Transform::new(s, transform, 0.0).back(s, x, slope)
+    }
+}
+
+struct ProbabilityLoss<'a> {
+    terms: &'a BinaryTerms,
+    range: ClipRange,
+}
+
+impl ProbabilityLoss<'_> {
+    /// `q = clip(p)`, `1 - q`, `B` and `r`.
+    #[inline(always)]
+    fn parts<S: Simd>(&self, s: S, p: S::F32, sides: &Sides<S>) -> [S::F32; 4] {
+        let q = clip(s, p, s.splat(self.range.lo), s.splat(self.range.hi));
+        let rest = s.sub(s.splat(1.0), q);
+        let (positive, negative) = minus_ln_of_both(s, q);
+        let base = s.add(
+            weighted(s, sides.weighted_positive, positive),
+            weighted(s, sides.negative, negative),
+        );
+        let wrong = s.mul_add(sides.positive, rest, s.mul(sides.negative, q));
+        [q, rest, base, wrong]
+    }
+}
+
+impl<S: Simd> ElementMap<S> for ProbabilityLoss<'_> {
+    #[inline(always)]
+    fn of(&self, s: S, p: S::F32, y: S::F32, pos_weight: S::F32) -> S::F32 {
+        let sides = self.terms.sides(s, y, pos_weight);
+        let [_, _, base, wrong] = self.parts(s, p, &sides);
+        self.terms.loss(s, &sides, base, wrong)
+    }
+}
+
+struct ProbabilityGradient<'a>(ProbabilityLoss<'a>);
+
+impl<S: Simd> ElementMap<S> for ProbabilityGradient<'_> {
+    #[inline(always)]
+    fn of(&self, s: S, p: S::F32, y: S::F32, pos_weight: S::F32) -> S::F32 {
+        let ProbabilityLoss { terms, range } = self.0;
+        let (zero, one) = (s.splat(0.0), s.splat(1.0));
+        let sides = terms.sides(s, y, pos_weight);
+        let [q, rest, base, wrong] = self.0.parts(s, p, &sides);
+        let slope = s.sub(
+            weighted(s, sides.negative, s.div(one, rest)),
+            weighted(s, sides.weighted_positive, s.div(one, q)),
+        );
+        let asymmetry = s.sub(sides.negative, sides.positive);
+        let turn = weighted(s, asymmetry, s.div(base, wrong));
+        // Where B is infinite it is so as ln p, beside which 1 / p decides.
+        let turn = s.select(s.eq(base, s.splat(f32::INFINITY)), zero, turn);
+        let slope = terms.slope(s, &sides, slope, turn, wrong);
+        s.select(is_clipped(s, p, s.splat(range.lo), s.splat(range.hi)), zero, slope)
+    }
+}
+
+/// Losses with weights and options.
+#[inline(always)]
+pub(crate) fn weighted_losses<S: Simd>(
+    s: S,
+    elements: Elements<'_>,
+    terms: &BinaryTerms,
+    transform: &LogitTransform,
+    out: &mut [f32],
+) {
+    map_elements(s, elements, &LogitLoss { terms, transform }, out);
+}
+
+/// Gradients with respect to the logits.
+#[inline(always)]
+pub(crate) fn gradients<S: Simd>(
+    s: S,
+    elements: Elements<'_>,
+    terms: &BinaryTerms,
+    transform: &LogitTransform,
+    out: &mut [f32],
+) {
+    map_elements(s, elements, &LogitGradient(LogitLoss { terms, transform }), out);
+}
+
+/// Losses from probabilities, with weights and options.
+#[inline(always)]
+pub(crate) fn weighted_clipped_losses<S: Simd>(
+    s: S,
+    elements: Elements<'_>,
+    terms: &BinaryTerms,
+    range: ClipRange,
+    out: &mut [f32],
+) {
+    map_elements(s, elements, &ProbabilityLoss { terms, range }, out);
+}
+
+/// Gradients with respect to the probabilities.
+#[inline(always)]
+pub(crate) fn clipped_gradients<S: Simd>(
+    s: S,
+    elements: Elements<'_>,
+    terms: &BinaryTerms,
+    range: ClipRange,
+    out: &mut [f32],
+) {
+    map_elements(s, elements, &ProbabilityGradient(ProbabilityLoss { terms, range }), out);
+}

@@ -1,0 +1,93 @@
+//! Softmax and log-softmax from the state of a row, and the scaled exponential of a gradient.
+
+use super::map::{Map, map, map_in_place};
+use crate::log_sum_exp::LogSumExp;
+use crate::math::exp::{SCALE, UNSCALE, exp_scaled};
+use crate::math::ln_1p::ln_1p;
+use crate::math::pair::Pair;
+use crate::simd::Simd;
+
+/// `exp(x - m) / (1 + s)`, for a finite state.
+struct Softmax<S: Simd> {
+    m: S::F32,
+    /// `2^-64 / (1 + s)`: undoes the scale of the exponential in the one rounding of the product.
+    factor: S::F32,
+}
+
+impl<S: Simd> Softmax<S> {
+    #[inline(always)]
+    fn new(s: S, state: &LogSumExp) -> Self {
+        let one_plus_sum = Pair::new(SCALE, 0.0).add(state.scaled_sum()).hi;
+        Softmax { m: s.splat(state.max()), factor: s.splat(1.0 / one_plus_sum) }
+    }
+}
+
+impl<S: Simd> Map<S> for Softmax<S> {
+    #[inline(always)]
+    fn of(&self, s: S, x: S::F32, _: S::F32) -> S::F32 {
+        s.mul(exp_scaled(s, s.sub(x, self.m)), self.factor)
+    }
+}
+
+/// `(x - m) - ln(1 + s)`, for a finite state.
+struct LogSoftmax<S: Simd> {
+    m: S::F32,
+    ln_1p_sum: S::F32,
+}
+
+impl<S: Simd> LogSoftmax<S> {
+    #[inline(always)]
+    fn new(s: S, state: &LogSumExp) -> Self {
+        let ln_1p_sum = ln_1p(s, s.splat(state.scaled_sum().hi * UNSCALE));
+        LogSoftmax { m: s.splat(state.max()), ln_1p_sum }
+    }
+}
+
+impl<S: Simd> Map<S> for LogSoftmax<S> {
+    #[inline(always)]
+    fn of(&self, s: S, x: S::F32, _: S::F32) -> S::F32 {
+        s.sub(s.sub(x, self.m), self.ln_1p_sum)
+    }
+}
+
+#[inline(always)]
+pub(crate) fn softmax<S: Simd>(s: S, x: &[f32], state: &LogSumExp, out: &mut [f32]) {
+    map(s, x, x, out, &Softmax::new(s, state));
+}
+
+#[inline(always)]
+pub(crate) fn softmax_in_place<S: Simd>(s: S, x: &mut [f32], state: &LogSumExp) {
+    map_in_place(s, x, &Softmax::new(s, state));
+}
+
+#[inline(always)]
+pub(crate) fn log_softmax<S: Simd>(s: S, x: &[f32], state: &LogSumExp, out: &mut [f32]) {
+    map(s, x, x, out, &LogSoftmax::new(s, state));
+}
+
+#[inline(always)]
+pub(crate) fn log_softmax_in_place<S: Simd>(s: S, x: &mut [f32], state: &LogSumExp) {
+    map_in_place(s, x, &LogSoftmax::new(s, state));
+}
+
+/// `factor exp(x - m)`.
+///
+/// The factor can be as small as an f32, so that the scale of the exponential is undone first.
+pub(super) struct ScaledExp<S: Simd> {
+    m: S::F32,
+    factor: S::F32,
+}
+
+impl<S: Simd> ScaledExp<S> {
+    #[inline(always)]
+    pub(super) fn new(s: S, m: f32, factor: f32) -> Self {
+        ScaledExp { m: s.splat(m), factor: s.splat(factor) }
+    }
+}
+
+impl<S: Simd> Map<S> for ScaledExp<S> {
+    #[inline(always)]
+    fn of(&self, s: S, x: S::F32, _: S::F32) -> S::F32 {
+        s.mul(s.mul(exp_scaled(s, s.sub(x, self.m)), s.splat(UNSCALE)), self.factor)
+    }
+}

@@ -1,0 +1,309 @@
+//! Losses that give one value an element: what the binary losses share.
+
+use core::ops::Range;
+
+use super::{GradientScale, LossTotal, check_length};
+use crate::kernel::binary::{BinaryTerms, Elements};
+use crate::targets::BinaryTargets;
+use crate::{Error, Rows};
+
+use super::options::{check_option, check_smoothing, check_weight, check_weights};
+
+/// Elements are computed this many at a time where they have weights, or do not lie side by side.
+const PIECE: usize = 256;
+
+/// The options of a binary loss, from logits or from probabilities.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct BinaryOptions<'w> {
+    pub(super) pos_weights: Option<&'w [f32]>,
+    pub(super) terms: BinaryTerms,
+}
+
+impl BinaryOptions<'_> {
+    pub(super) const NONE: BinaryOptions<'static> = BinaryOptions {
+        pos_weights: None,
+        terms: BinaryTerms { label_smoothing: 0.0, gamma: 0.0, alpha: None },
+    };
+
+    #[inline]
+    pub(super) fn are_none(&self) -> bool {
+        self.pos_weights.is_none()
+            && self.terms.label_smoothing == 0.0
+            && self.terms.gamma == 0.0
+            && self.terms.alpha.is_none()
+    }
+
+    pub(super) fn validate(&self) -> Result<(), Error> {
+        check_smoothing(self.terms.label_smoothing)?;
+        check_weight("focal_gamma", self.terms.gamma)?;
+        if let Some(alpha) = self.terms.alpha {
+            check_option("focal_alpha", alpha, (0.0..=1.0).contains(&alpha))?;
+        }
+        check_weights("pos_weights", self.pos_weights.unwrap_or_default())
+    }
+}
+
+/// A loss that gives one value an element.
+pub(super) trait ElementLoss {
+    fn options(&self) -> &BinaryOptions<'_>;
+
+    /// Whether the options, but for the number of `pos_weights`, are in their ranges.
+    fn validate(&self) -> Result<(), Error>;
+
+    /// Whether there is no option that changes what an element costs.
+    fn is_plain(&self) -> bool;
+
+    /// The losses of slices of one length, without options.
+    fn plain_losses(&self, x: &[f32], y: &[f32], out: &mut [f32]);
+
+    /// The losses of elements with options.
+    fn losses(&self, elements: Elements<'_>, out: &mut [f32]);
+
+    /// Their gradients, times their scales.
+    fn gradients(&self, elements: Elements<'_>, out: &mut [f32]);
+
+    fn check(&self, x: &Rows<'_>, targets: &BinaryTargets<'_>) -> Result<(), Error> {
+        self.validate()?;
+        if let Some(weights) = self.options().pos_weights {
+            check_length(x.classes(), weights.len())?;
+        }
+        targets.check(x)
+    }
+
+    /// The losses of the elements `range` in row-major order, as many as `out` has.
+    fn losses_of_range(
+        &self,
+        x: &Rows<'_>,
+        targets: &BinaryTargets<'_>,
+        range: Range<usize>,
+        out: &mut [f32],
+    ) {
+        let plain = self.is_plain() && !targets.are_weighted();
+        if let (true, Some(x), Some(y)) = (plain, x.as_contiguous(), targets.rows.as_contiguous()) {
+            let x = x.get(range.clone()).unwrap_or_default();
+            return self.plain_losses(x, y.get(range).unwrap_or_default(), out);
+        }
+        for (start, out) in range.step_by(PIECE).zip(out.chunks_mut(PIECE)) {
+            let mut piece = Piece::new(start, out.len());
+            piece.read_x(x);
+            piece.read_targets(targets, self.options().pos_weights);
+            if plain {
+                let Elements { x, y, .. } = piece.elements();
+                self.plain_losses(x, y, out);
+            } else {
+                self.losses(piece.elements(), out);
+            }
+        }
+    }
+
+    fn checked_losses(
+        &self,
+        x: &Rows<'_>,
+        targets: &BinaryTargets<'_>,
+        out: &mut [f32],
+    ) -> Result<(), Error> {
+        self.check(x, targets)?;
+        check_length(x.n_elements(), out.len())?;
+        self.losses_of_range(x, targets, 0..x.n_elements(), out);
+        Ok(())
+    }
+
+    fn checked_total(&self, x: &Rows<'_>, targets: &BinaryTargets<'_>) -> Result<LossTotal, Error> {
+        self.check(x, targets)?;
+        let mut total = LossTotal::EMPTY;
+        for_pieces(x, &mut total, |range, chunk_total| {
+            let mut buffer = [0.0; PIECE];
+            let losses = buffer.get_mut(..range.len()).unwrap_or_default();
+            self.losses_of_range(x, targets, range.clone(), losses);
+            for_positions(x.classes(), range, |i, row, _| {
+                let loss = losses.get(i).copied().unwrap_or(f32::NAN);
+                chunk_total.push_weighted(f64::from(loss), f64::from(targets.sample_weight(row)));
+            });
+        });
+        Ok(total)
+    }
+
+    /// What the gradient of a sum is multiplied by.
+    fn checked_factor(
+        &self,
+        targets: &BinaryTargets<'_>,
+        scale: GradientScale,
+    ) -> Result<f32, Error> {
+        scale.validate()?;
+        let rows = targets.rows;
+        Ok(scale.factor(|| {
+            let mut weights = LossTotal::EMPTY;
+            for row in 0..rows.n_rows() {
+                weights.push_nothing(rows.classes(), targets.sample_weight(row));
+            }
+            weights
+        }))
+    }
+
+    /// `factor` times the gradients of the elements of a piece whose `x` is there; adds their losses.
+    fn gradients_of_piece(
+        &self,
+        piece: &mut Piece,
+        targets: &BinaryTargets<'_>,
+        factor: f32,
+        out: &mut [f32],
+        total: &mut LossTotal,
+    ) {
+        piece.read_targets(targets, self.options().pos_weights);
+        // The losses first, in the place of the gradients.
+        self.losses(piece.elements(), out);
+        for (&loss, &weight) in out.iter().zip(&piece.scales) {
+            total.push_weighted(f64::from(loss), f64::from(weight));
+        }
+        for scale in &mut piece.scales {
+            *scale *= factor;
+        }
+        self.gradients(piece.elements(), out);
+    }
+
+    fn checked_gradient(
+        &self,
+        x: &Rows<'_>,
+        targets: &BinaryTargets<'_>,
+        scale: GradientScale,
+        out: &mut [f32],
+    ) -> Result<LossTotal, Error> {
+        self.check(x, targets)?;
+        check_length(x.n_elements(), out.len())?;
+        let factor = self.checked_factor(targets, scale)?;
+        let mut total = LossTotal::EMPTY;
+        for_pieces(x, &mut total, |range, chunk_total| {
+            let out = out.get_mut(range.clone()).unwrap_or_default();
+            let mut piece = Piece::new(range.start, out.len());
+            piece.read_x(x);
+            self.gradients_of_piece(&mut piece, targets, factor, out, chunk_total);
+        });
+        Ok(total)
+    }
+
+    fn checked_gradient_in_place(
+        &self,
+        x: &mut [f32],
+        targets: &BinaryTargets<'_>,
+        scale: GradientScale,
+    ) -> Result<LossTotal, Error> {
+        let shape = targets.rows;
+        self.check(&Rows::new(x, shape.n_rows(), shape.classes())?, targets)?;
+        let factor = self.checked_factor(targets, scale)?;
+        let mut total = LossTotal::EMPTY;
+        for_pieces(&shape, &mut total, |range, chunk_total| {
+            let x = x.get_mut(range.clone()).unwrap_or_default();
+            let mut piece = Piece::new(range.start, x.len());
+            piece.set_x(x);
+            self.gradients_of_piece(&mut piece, targets, factor, x, chunk_total);
+        });
+        Ok(total)
+    }
+}
+
+/// Calls `push` for up to [`PIECE`] elements at a time, in row-major order, with a total that merges
+/// into `total` every [`LossTotal::CHUNK_ROWS`] rows.
+fn for_pieces(
+    shape: &Rows<'_>,
+    total: &mut LossTotal,
+    mut push: impl FnMut(Range<usize>, &mut LossTotal),
+) {
+    for chunk in (0..shape.n_rows()).step_by(LossTotal::CHUNK_ROWS) {
+        let end = shape.n_rows().min(chunk + LossTotal::CHUNK_ROWS);
+        let (start, end) = (chunk * shape.classes(), end * shape.classes());
+        let mut chunk_total = LossTotal::EMPTY;
+        for start in (start..end).step_by(PIECE) {
+            push(start..end.min(start + PIECE), &mut chunk_total);
+        }
+        *total = total.merge(chunk_total);
+    }
+}
+
+/// Calls `of` with the index in `range`, the row and the class of each of its elements.
+fn for_positions(classes: usize, range: Range<usize>, mut of: impl FnMut(usize, usize, usize)) {
+    let mut row = range.start.checked_div(classes).unwrap_or(0);
+    let mut class = range.start - row * classes;
+    for i in 0..range.len() {
+        of(i, row, class);
+        class += 1;
+        if class == classes {
+            (row, class) = (row + 1, 0);
+        }
+    }
+}
+
+/// Some elements, copied side by side with what they count.
+pub(super) struct Piece {
+    start: usize,
+    len: usize,
+    x: [f32; PIECE],
+    y: [f32; PIECE],
+    pos_weights: [f32; PIECE],
+    scales: [f32; PIECE],
+}
+
+impl Piece {
+    /// The `len` elements, at most [`PIECE`], from `start` on.
+    fn new(start: usize, len: usize) -> Self {
+        Piece {
+            start,
+            len,
+            x: [0.0; PIECE],
+            y: [0.0; PIECE],
+            pos_weights: [1.0; PIECE],
+            scales: [1.0; PIECE],
+        }
+    }
+
+    fn elements(&self) -> Elements<'_> {
+        Elements {
+            x: self.x.get(..self.len).unwrap_or_default(),
+            y: self.y.get(..self.len).unwrap_or_default(),
+            pos_weights: self.pos_weights.get(..self.len).unwrap_or_default(),
+            scales: self.scales.get(..self.len).unwrap_or_default(),
+        }
+    }
+
+    fn set_x(&mut self, x: &[f32]) {
+        for (to, &x) in self.x.iter_mut().zip(x) {
+            *to = x;
+        }
+    }
+
+    fn read_x(&mut self, rows: &Rows<'_>) {
+        read(rows, self.start..self.start + self.len, &mut self.x);
+    }
+
+    fn read_targets(&mut self, targets: &BinaryTargets<'_>, pos_weights: Option<&[f32]>) {
+        let range = self.start..self.start + self.len;
+        read(&targets.rows, range.clone(), &mut self.y);
+        if !targets.are_weighted() && pos_weights.is_none() {
+            return;
+        }
+        let Piece { pos_weights: to_pos_weights, scales, .. } = self;
+        for_positions(targets.rows.classes(), range, |i, row, class| {
+            if let Some(scale) = scales.get_mut(i) {
+                *scale = targets.sample_weight(row);
+            }
+            let pos_weight = pos_weights.and_then(|weights| weights.get(class));
+            if let (Some(to), Some(&weight)) = (to_pos_weights.get_mut(i), pos_weight) {
+                *to = weight;
+            }
+        });
+    }
+}
+
+/// Copies elements in row-major order.
+fn read(rows: &Rows<'_>, range: Range<usize>, to: &mut [f32; PIECE]) {
+    if let Some(from) = rows.as_contiguous().and_then(|all| all.get(range.clone())) {
+        for (to, &from) in to.iter_mut().zip(from) {
+            *to = from;
+        }
+        return;
+    }
+    for_positions(rows.classes(), range, |i, row, class| {
+        if let (Some(to), Some(from)) = (to.get_mut(i), rows.get(row, class)) {
+            *to = from;
+        }
+    });
+}
