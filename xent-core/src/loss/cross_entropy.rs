@@ -474,9 +474,12 @@ impl<'w> CrossEntropy<'w> {
         self.options.label_smoothing == 0.0
     }
 
-    /// What the rows of a batch with labels count.
-    fn label_batch(&self, targets: &Targets<'_>, n_rows: usize) -> LabelBatch {
+    /// What the rows of a batch count, which were lowered by `offsets`, or not at all.
+    fn label_batch(&self, targets: &Targets<'_>, offsets: &[f32], n_rows: usize) -> LabelBatch {
         let mut batch = LabelBatch::NONE;
+        for (to, &offset) in batch.offsets.iter_mut().zip(offsets) {
+            *to = offset;
+        }
         for row in 0..n_rows.min(BATCH) {
             let Some(Row { label, sample_weight }) = self.options.row(targets, row) else {
                 continue;
@@ -493,47 +496,14 @@ impl<'w> CrossEntropy<'w> {
         batch
     }
 
-    /// The losses of rows with labels that need no sum over the classes but their state.
-    fn label_losses(&self, x: &Rows<'_>, targets: &Targets<'_>, out: &mut [f32]) {
-        let transforms = self.transform != LogitTransform::NONE;
-        // Rows that are short enough are transformed side by side, as many as there is place for.
-        let n_copied = BLOCK.checked_div(x.classes()).unwrap_or(0).clamp(1, BATCH);
-        let most = if transforms { n_copied } else { BATCH };
-        x.for_runs(most, |rows, run, layout| {
-            let mut batch = self.label_batch(&targets.range(rows.clone()), rows.len());
-            let out = out.get_mut(rows.clone()).unwrap_or_default();
-            if !transforms {
-                let rows = batch.rows(0..rows.len(), 1.0);
-                self.backend.weighted_label_losses(run, layout, rows, self.extras(), out);
-            } else if x.classes() <= BLOCK {
-                let mut buffer = [0.0; BLOCK];
-                let copy = buffer.get_mut(..rows.len() * x.classes()).unwrap_or_default();
-                x.range(rows.clone()).copy_rows(copy);
-                let offsets = batch.offsets.get_mut(..rows.len()).unwrap_or_default();
-                self.backend.transformed_rows(copy, x.classes(), &self.transform, offsets);
-                let (rows, layout) =
-                    (batch.rows(0..rows.len(), 1.0), Layout::contiguous(x.classes()));
-                self.backend.weighted_label_losses(copy, layout, rows, self.extras(), out);
-            } else {
-                for (i, (row, out)) in rows.zip(out).enumerate() {
-                    let logits = LogitRow::new(self.backend, x, row, self.transform, 0.0);
-                    *out = self.label_loss(&logits, &logits.state(), &mut batch, i);
-                }
-            }
-        });
-    }
-
     /// The same, for logits that the transform was done to.
     fn of_transformed(&self) -> Self {
         CrossEntropy { transform: LogitTransform::NONE, ..*self }
     }
 
-    /// The losses of rows that need a sum over the classes.
-    fn class_losses(&self, x: &Rows<'_>, targets: &Targets<'_>, out: &mut [f32]) {
-        if self.transform == LogitTransform::NONE || x.classes() > BLOCK {
-            return self.class_losses_at(x, targets, &[], out);
-        }
-        // Transformed rows side by side, as many as there is place for.
+    /// The losses of rows of at most [`BLOCK`] classes, transformed side by side, as many as there is
+    /// place for.
+    fn transformed_losses(&self, x: &Rows<'_>, targets: &Targets<'_>, out: &mut [f32]) {
         let most = BLOCK.checked_div(x.classes()).unwrap_or(0).clamp(1, BATCH);
         x.for_runs(most, |rows, _, _| {
             let (mut buffer, mut offsets) = ([0.0; BLOCK], [0.0; BATCH]);
@@ -542,52 +512,77 @@ impl<'w> CrossEntropy<'w> {
             self.backend.transformed_rows(copy, x.classes(), &self.transform, &mut offsets);
             let out = out.get_mut(rows.clone()).unwrap_or_default();
             if let Ok(copy) = Rows::new(copy, rows.len(), x.classes()) {
-                let targets = targets.range(rows);
-                self.of_transformed().class_losses_at(&copy, &targets, &offsets, out);
+                self.of_transformed().losses_at(&copy, &targets.range(rows), &offsets, out);
             }
         });
     }
 
-    /// As [`class_losses`](Self::class_losses), of rows that were lowered by `offsets`: in lanes where
-    /// they fit, else row by row.
-    fn class_losses_at(
+    /// The losses of rows that were lowered by `offsets`, or not at all.
+    fn losses_at(&self, x: &Rows<'_>, targets: &Targets<'_>, offsets: &[f32], out: &mut [f32]) {
+        let label_only = matches!(targets.kind, Kind::Labels(_)) && self.reads_label_only();
+        x.for_runs(BATCH, |rows, run, layout| {
+            let (x, targets) = (x.range(rows.clone()), targets.range(rows.clone()));
+            let offsets = offsets.get(rows.clone()).unwrap_or(&[]);
+            let out = out.get_mut(rows).unwrap_or_default();
+            let mut batch = self.label_batch(&targets, offsets, out.len());
+            if label_only {
+                self.label_losses(&x, &mut batch, run, layout, out);
+            } else {
+                self.class_losses(&x, &targets, &batch, run, layout, out);
+            }
+        });
+    }
+
+    /// The losses of a run of rows with labels that need no sum over the classes but their state.
+    fn label_losses(
+        &self,
+        x: &Rows<'_>,
+        batch: &mut LabelBatch,
+        run: &[f32],
+        layout: Layout,
+        out: &mut [f32],
+    ) {
+        if self.transform == LogitTransform::NONE {
+            let rows = batch.rows(0..out.len(), 1.0);
+            return self.backend.weighted_label_losses(run, layout, rows, self.extras(), out);
+        }
+        for (row, out) in out.iter_mut().enumerate() {
+            let logits = LogitRow::new(self.backend, x, row, self.transform, 0.0);
+            *out = self.label_loss(&logits, &logits.state(), batch, row);
+        }
+    }
+
+    /// The losses of a run of rows that need a sum over the classes: in lanes where they fit, else row by
+    /// row.
+    fn class_losses(
         &self,
         x: &Rows<'_>,
         targets: &Targets<'_>,
-        offsets: &[f32],
+        batch: &LabelBatch,
+        run: &[f32],
+        layout: Layout,
         out: &mut [f32],
     ) {
-        x.for_runs(BATCH, |rows, run, layout| {
-            let offsets = offsets.get(rows.clone()).unwrap_or(&[]);
-            let (x, targets) = (x.range(rows.clone()), targets.range(rows.clone()));
-            let out = out.get_mut(rows).unwrap_or_default();
-            let batch = self.label_batch(&targets, out.len());
-            let class_targets = match &targets.kind {
-                Kind::Labels(_) => Some(ClassTargets::Labels(&batch.labels)),
-                Kind::Distributions(y) => {
-                    y.as_run().map(|(y, layout)| ClassTargets::Distributions(y, layout))
-                }
-            };
-            let in_lanes = layout.fits_lanes() && self.transform == LogitTransform::NONE;
-            match class_targets {
-                Some(targets) if in_lanes => {
-                    let rows = ClassRows {
-                        targets,
-                        terms: self.options.terms(x.classes()),
-                        alpha: self.options.focal_alpha,
-                        scales: &batch.scales,
-                        offsets,
-                    };
-                    self.backend.losses_in_lanes(run, layout, rows, self.extras(), out);
-                }
-                _ => {
-                    for (row, out) in out.iter_mut().enumerate() {
-                        let offset = offsets.get(row).copied().unwrap_or(0.0);
-                        *out = self.row_loss(&x, &targets, row, offset);
-                    }
-                }
+        let class_targets = match &targets.kind {
+            Kind::Labels(_) => Some(ClassTargets::Labels(&batch.labels)),
+            Kind::Distributions(y) => {
+                y.as_run().map(|(y, layout)| ClassTargets::Distributions(y, layout))
             }
-        });
+        };
+        let in_lanes = layout.fits_lanes() && self.transform == LogitTransform::NONE;
+        if let (Some(targets), true) = (class_targets, in_lanes) {
+            let rows = ClassRows {
+                targets,
+                terms: self.options.terms(x.classes()),
+                alpha: self.options.focal_alpha,
+                scales: &batch.scales,
+                offsets: &batch.offsets,
+            };
+            return self.backend.losses_in_lanes(run, layout, rows, self.extras(), out);
+        }
+        for ((row, out), &offset) in out.iter_mut().enumerate().zip(&batch.offsets) {
+            *out = self.row_loss(x, targets, row, offset);
+        }
     }
 
     /// The loss of row `row` of a batch with labels, from its state.
@@ -721,7 +716,7 @@ impl<'w> CrossEntropy<'w> {
         }
         let loss = if label.is_some() {
             // The bits of the loss without a gradient.
-            let mut batch = self.label_batch(&targets.range(row..row + 1), 1);
+            let mut batch = self.label_batch(&targets.range(row..row + 1), &[], 1);
             self.label_loss(&logits, &state, &mut batch, 0)
         } else {
             canonical(sample_weight * self.class_loss(&logits, &state, targets, position))
@@ -838,10 +833,10 @@ impl RowLoss for CrossEntropy<'_> {
     fn losses(&self, x: &Rows<'_>, targets: &Targets<'_>, out: &mut [f32]) {
         if let (true, Some(labels)) = (self.is_plain(), targets.unweighted_labels()) {
             plain_label_losses(self.backend, x, labels, out);
-        } else if matches!(targets.kind, Kind::Labels(_)) && self.reads_label_only() {
-            self.label_losses(x, targets, out);
+        } else if self.transform != LogitTransform::NONE && x.classes() <= BLOCK {
+            self.transformed_losses(x, targets, out);
         } else {
-            self.class_losses(x, targets, out);
+            self.losses_at(x, targets, &[], out);
         }
     }
 
@@ -856,7 +851,7 @@ impl RowLoss for CrossEntropy<'_> {
         let classes = out.len().checked_div(losses.len()).unwrap_or(0).max(1);
         let plain_logits = self.transform == LogitTransform::NONE;
         if matches!(targets.kind, Kind::Labels(_)) && self.reads_label_only() && plain_logits {
-            let batch = self.label_batch(targets, losses.len());
+            let batch = self.label_batch(targets, &[], losses.len());
             let (rows, extras) = (batch.rows(0..losses.len(), factor), self.extras());
             if let Some(x) = x.and_then(Rows::as_contiguous) {
                 return self.backend.label_gradients(x, classes, rows, extras, losses, out);
