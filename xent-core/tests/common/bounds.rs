@@ -74,6 +74,7 @@ pub(crate) fn option_sets(weights: &[f32]) -> Vec<(&'static str, Options<'_>)> {
         ("focal 0.5", Options { focal_gamma: 0.5, ..none }),
         ("focal 3.7 alpha", Options { focal_gamma: 3.7, focal_alpha: 0.25, ..none }),
         ("z-loss", Options { z_loss: 1e-4, ..none }),
+        ("z-loss, temperature", Options { z_loss: 0.1, temperature: 2.5, ..none }),
         ("temperature 3", Options { temperature: 3.0, ..none }),
         ("temperature 0.7", Options { temperature: 0.7, ..none }),
         ("soft cap 30", Options { soft_cap: 30.0, ..none }),
@@ -118,6 +119,8 @@ pub(crate) fn binary_option_sets() -> Vec<(&'static str, BinaryOptions)> {
     vec![
         ("none", none),
         ("smoothing", BinaryOptions { label_smoothing: 0.1, ..none }),
+        // So little that 1 less the other side would have lost its digits.
+        ("smoothing 0.0013", BinaryOptions { label_smoothing: 0.0013, ..none }),
         ("smoothing 1", BinaryOptions { label_smoothing: 1.0, ..none }),
         ("pos_weight", BinaryOptions { pos_weight: 3.3, ..none }),
         ("pos_weight 0", BinaryOptions { pos_weight: 0.0, ..none }),
