@@ -52,3 +52,21 @@ fn array_of<D: Dimension>(shape: D, values: Vec<f32>) -> Result<Array<f32, D>, E
     let mismatch = Error::LengthMismatch { expected: shape.size(), found: values.len() };
     Array::from_shape_vec(shape, values).map_err(|_| mismatch)
 }
+
+/// An array of that shape of `values` that come row by row, the classes of each side by side.
+fn array_of_elements<D: Dimension>(
+    mut shape: D,
+    class_axis: Axis,
+    values: Vec<f32>,
+) -> Result<Array<f32, D>, Error> {
+    // The values come with the classes last; the axes they pass on the way there are passed back.
+    let ndim = shape.ndim();
+    for axis in class_axis.index() + 1..ndim {
+        shape.slice_mut().swap(axis - 1, axis);
+    }
+    let mut out = array_of(shape, values)?;
+    for axis in (class_axis.index() + 1..ndim).rev() {
+        out.swap_axes(axis - 1, axis);
+    }
+    Ok(out)
+}

@@ -7,7 +7,7 @@ use ndarray::{
 };
 use xent_std::{
     ArrayBinaryLoss, ArrayLabels, ArrayLoss, ArrayRows, BinaryCrossEntropy,
-    ClippedBinaryCrossEntropy, ClippedCrossEntropy, CrossEntropy, Error, Label, Rows,
+    ClippedBinaryCrossEntropy, ClippedCrossEntropy, CrossEntropy, Error, Label, Reduction, Rows,
     array_log_softmax, array_log_sum_exp, array_softmax, log_softmax_rows, log_sum_exp_rows,
     softmax_rows,
 };
@@ -255,6 +255,98 @@ fn binary_losses_have_the_bits_of_the_elements() {
     // A single element has a loss too.
     let got = BinaryCrossEntropy::new().array_losses(aview0(&0.0), aview0(&1.0)).unwrap();
     assert_eq!(got, arr0(2_f32.ln()));
+}
+
+#[test]
+fn gradients_lie_in_the_shape_of_x_and_have_the_bits_of_the_gathered_rows() {
+    for_all_views(|name, x| {
+        for axis in 0..x.ndim() {
+            let (data, row_shape) = gathered(&x, axis);
+            let classes = x.len_of(Axis(axis));
+            let n_rows = row_shape.iter().product();
+            let rows = Rows::new(&data, n_rows, classes).unwrap();
+            let labels: Vec<i32> = (0..n_rows).map(|row| (row % classes.max(1)) as i32).collect();
+            let label_array = ArrayD::from_shape_vec(row_shape.clone(), labels.clone()).unwrap();
+            let mut y = ArrayD::zeros(IxDyn(x.shape()).f());
+            y.iter_mut().enumerate().for_each(|(i, y)| *y = value(i + 5) * 0.1);
+            let (y_data, _) = gathered(&y.view(), axis);
+            let y_rows = Rows::new(&y_data, n_rows, classes).unwrap();
+            macro_rules! check {
+                ($loss:expr, $scale:expr) => {{
+                    let (loss, scale) = ($loss, $scale);
+                    let what = format!("{name}, axis {axis}, {loss:?}, {scale:?}");
+                    let mut want = vec![0.0; data.len()];
+                    let total = loss.gradient(rows, &labels[..], scale, &mut want);
+                    let got = loss.array_gradient(x.view(), Axis(axis), &label_array, scale);
+                    assert_eq!(got.as_ref().err(), total.as_ref().err(), "{what}");
+                    if let (Ok((got_total, got)), Ok(total)) = (got, total) {
+                        assert_eq!((got_total, got.shape()), (total, x.shape()), "{what}");
+                        let (got, _) = gathered(&got.view(), axis);
+                        assert_eq!(to_bits(&got), to_bits(&want), "{what}");
+                    }
+                    let total = loss.gradient(rows, y_rows, scale, &mut want);
+                    let got = loss.array_target_gradient(x.view(), Axis(axis), &y, scale);
+                    assert_eq!(got.as_ref().err(), total.as_ref().err(), "{what}, distributions");
+                    if let (Ok((got_total, got)), Ok(total)) = (got, total) {
+                        assert_eq!((got_total, got.shape()), (total, x.shape()), "{what}");
+                        let (got, _) = gathered(&got.view(), axis);
+                        assert_eq!(to_bits(&got), to_bits(&want), "{what}, distributions");
+                    }
+                }};
+            }
+            check!(CrossEntropy::new(), Reduction::Mean);
+            check!(CrossEntropy::new().ignore(0).label_smoothing(0.1), Reduction::MeanCount);
+            check!(ClippedCrossEntropy::new().normalize(true), Reduction::Sum);
+            check!(CrossEntropy::new(), f32::INFINITY);
+        }
+    });
+}
+
+#[test]
+fn binary_gradients_lie_in_the_shape_of_x_and_have_the_bits_of_the_elements() {
+    for_all_views(|name, x| {
+        let mut y = ArrayD::zeros(IxDyn(x.shape()).f());
+        y.iter_mut().enumerate().for_each(|(i, y)| *y = value(i + 5) * 0.1);
+        // The elements in logical order, as rows along the last axis.
+        let classes = x.shape().last().copied().unwrap_or(1);
+        let n_rows = x.shape().iter().rev().skip(1).product();
+        let [x_data, y_data]: [Vec<f32>; 2] =
+            [x.iter().copied().collect(), y.iter().copied().collect()];
+        let x_rows = Rows::new(&x_data, n_rows, classes).unwrap();
+        let y_rows = Rows::new(&y_data, n_rows, classes).unwrap();
+        let loss = BinaryCrossEntropy::new().focal(2.0);
+        let clipped = ClippedBinaryCrossEntropy::new().label_smoothing(0.1);
+        let [mut want, mut want_clipped] = [(); 2].map(|()| vec![0.0; x.len()]);
+        let total = loss.gradient(x_rows, y_rows, Reduction::Mean, &mut want);
+        let clipped_total = clipped.gradient(y_rows, x_rows, 3.0, &mut want_clipped);
+        let got = loss.array_gradient(x.view(), &y, Reduction::Mean);
+        let got_clipped = clipped.array_gradient(&y, x.view(), 3.0);
+        for (got, total, want) in [(got, total, want), (got_clipped, clipped_total, want_clipped)] {
+            assert_eq!(got.as_ref().err(), total.as_ref().err(), "{name}");
+            if let (Ok((got_total, got)), Ok(total)) = (got, total) {
+                assert_eq!((got_total, got.shape()), (total, x.shape()), "{name}");
+                assert_eq!(bits(&got), to_bits(&want), "{name}");
+            }
+        }
+    });
+}
+
+#[test]
+fn a_gradient_of_another_shape_or_axis_is_the_error_of_the_losses() {
+    let x = Array3::<f32>::zeros((2, 3, 4));
+    let labels = Array2::<u8>::zeros((2, 3));
+    let loss = CrossEntropy::new();
+    for axis in [0, 1, 3] {
+        let want = loss.array_losses(&x, Axis(axis), &labels).unwrap_err();
+        let got = loss.array_gradient(&x, Axis(axis), &labels, Reduction::Sum);
+        assert_eq!(got, Err(want), "axis {axis}");
+    }
+    let y = Array3::<f32>::zeros((2, 4, 3));
+    let want = loss.array_target_losses(&x, Axis(2), &y).unwrap_err();
+    assert_eq!(loss.array_target_gradient(&x, Axis(2), &y, 1.0), Err(want));
+    let binary = BinaryCrossEntropy::new();
+    let want = binary.array_losses(&x, &y).unwrap_err();
+    assert_eq!(binary.array_gradient(&x, &y, 1.0), Err(want));
 }
 
 #[test]

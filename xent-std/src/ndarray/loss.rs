@@ -2,11 +2,13 @@
 
 use ::ndarray::{Array, ArrayView, ArrayViewD, Axis, Dimension, RemoveAxis};
 use xent_core::{
-    BinaryCrossEntropy, ClippedBinaryCrossEntropy, ClippedCrossEntropy, CrossEntropy, Error, Label,
-    LossTotal,
+    BinaryCrossEntropy, ClippedBinaryCrossEntropy, ClippedCrossEntropy, CrossEntropy, Error,
+    GradientScale, Label, LossTotal,
 };
 
-use super::{ArrayLabels, ArrayRows, array_of, array_of_rows, check_axis, check_shape};
+use super::{
+    ArrayLabels, ArrayRows, array_of, array_of_elements, array_of_rows, check_axis, check_shape,
+};
 use crate::{BatchBinaryLoss, BatchLoss};
 
 /// The losses of an array with one axis of classes: [`CrossEntropy`] and [`ClippedCrossEntropy`].
@@ -22,6 +24,24 @@ use crate::{BatchBinaryLoss, BatchLoss};
 /// let logits = array![[2.0, 1.0, 0.0], [0.0, 3.0, 0.0]];
 /// let losses = CrossEntropy::new().array_losses(&logits, Axis(1), &array![0, 1])?;
 /// assert_eq!(losses, array![0.40760595, 0.09492295]);
+/// # Ok::<(), xent_std::Error>(())
+/// ```
+///
+/// # Sample weights
+///
+/// They are part of the targets of a batch, so that arrays with them go through [`ArrayRows`] and
+/// [`ArrayLabels`]. Weights, one a row in the logical order of the labels:
+///
+/// ```
+/// use ndarray::{Axis, array};
+/// use xent_std::{ArrayLabels, ArrayRows, BatchLoss, CrossEntropy};
+///
+/// let logits = array![[2.0, 1.0, 0.0], [0.0, 3.0, 0.0]];
+/// let (labels, weights) = (array![0, 1], array![1.0, 3.0]);
+/// let (rows, labels) = (ArrayRows::new(&logits, Axis(1))?, ArrayLabels::new(&labels));
+/// let targets = labels.targets().with_sample_weights(weights.as_slice().unwrap_or_default());
+/// let total = CrossEntropy::new().batch_total(rows.rows(), targets)?;
+/// assert_eq!((total.weight(), total.mean() as f32), (4.0, 0.1730937));
 /// # Ok::<(), xent_std::Error>(())
 /// ```
 pub trait ArrayLoss: BatchLoss {
@@ -130,6 +150,71 @@ pub trait ArrayLoss: BatchLoss {
         let (rows, targets) = rows_of_both(x.into(), targets.into(), class_axis)?;
         self.batch_total(rows.rows(), targets.rows())
     }
+
+    /// The total over all rows, and the gradient of their reduced loss with respect to `x`, in an array
+    /// of its shape.
+    ///
+    /// `scale`: a [`Reduction`](crate::Reduction), or a finite factor of the gradient of the sum.
+    /// `class_axis` is the one along which the elements of the gradient lie side by side.
+    /// Other arguments and errors are those of [`array_losses`](ArrayLoss::array_losses), and
+    /// [`Error::InvalidOption`] for a factor that is not finite.
+    ///
+    /// ```
+    /// use ndarray::{Axis, array};
+    /// use xent_std::{ArrayLoss, CrossEntropy, Reduction};
+    ///
+    /// // Class by row.
+    /// let logits = array![[0.0, 0.0], [0.0, 0.0]];
+    /// let loss = CrossEntropy::new();
+    /// let (total, gradient) =
+    ///     loss.array_gradient(&logits, Axis(0), &array![0, 0], Reduction::Mean)?;
+    /// assert_eq!(total.mean() as f32, 2_f32.ln());
+    /// assert_eq!(gradient, array![[-0.25, -0.25], [0.25, 0.25]]);
+    /// # Ok::<(), xent_std::Error>(())
+    /// ```
+    fn array_gradient<'x, 'l, D: RemoveAxis, L: Label + 'l>(
+        &self,
+        x: impl Into<ArrayView<'x, f32, D>>,
+        class_axis: Axis,
+        labels: impl Into<ArrayView<'l, L, D::Smaller>>,
+        scale: impl Into<GradientScale>,
+    ) -> Result<(LossTotal, Array<f32, D>), Error> {
+        let x = x.into();
+        let shape = x.raw_dim();
+        let (rows, labels) = rows_and_labels(x, class_axis, labels.into())?;
+        let (total, gradient) = self.batch_gradient(rows.rows(), labels.targets(), scale)?;
+        Ok((total, array_of_elements(shape, class_axis, gradient)?))
+    }
+
+    /// The total over all rows with distributions, and the gradient of their reduced loss with respect
+    /// to `x`.
+    ///
+    /// Arguments and errors are those of [`array_target_losses`](ArrayLoss::array_target_losses), `scale`
+    /// and the gradient those of [`array_gradient`](ArrayLoss::array_gradient).
+    ///
+    /// ```
+    /// use ndarray::{Axis, array};
+    /// use xent_std::{ArrayLoss, CrossEntropy};
+    ///
+    /// let (logits, targets) = (array![[0.0, 0.0]], array![[0.75, 0.25]]);
+    /// let (total, gradient) =
+    ///     CrossEntropy::new().array_target_gradient(&logits, Axis(1), &targets, 2.0)?;
+    /// assert_eq!((total.count(), gradient), (1, array![[-0.5, 0.5]]));
+    /// # Ok::<(), xent_std::Error>(())
+    /// ```
+    fn array_target_gradient<'x, 'y, D: RemoveAxis>(
+        &self,
+        x: impl Into<ArrayView<'x, f32, D>>,
+        class_axis: Axis,
+        targets: impl Into<ArrayView<'y, f32, D>>,
+        scale: impl Into<GradientScale>,
+    ) -> Result<(LossTotal, Array<f32, D>), Error> {
+        let x = x.into();
+        let shape = x.raw_dim();
+        let (rows, targets) = rows_of_both(x, targets.into(), class_axis)?;
+        let (total, gradient) = self.batch_gradient(rows.rows(), targets.rows(), scale)?;
+        Ok((total, array_of_elements(shape, class_axis, gradient)?))
+    }
 }
 
 impl ArrayLoss for CrossEntropy<'_> {}
@@ -200,6 +285,37 @@ pub trait ArrayBinaryLoss: BatchBinaryLoss {
     ) -> Result<LossTotal, Error> {
         let (rows, targets) = rows_along_last_axis(x.into(), targets.into())?;
         self.batch_total(rows.rows(), targets.rows())
+    }
+
+    /// The total over all elements, and the gradient of their reduced loss with respect to `x`, in an
+    /// array of its shape.
+    ///
+    /// `scale`: a [`Reduction`](crate::Reduction), or a finite factor of the gradient of the sum.
+    /// Other arguments and errors are those of [`array_losses`](ArrayBinaryLoss::array_losses), and
+    /// [`Error::InvalidOption`] for a factor that is not finite.
+    ///
+    /// ```
+    /// use ndarray::array;
+    /// use xent_std::{ArrayBinaryLoss, BinaryCrossEntropy, Reduction};
+    ///
+    /// let loss = BinaryCrossEntropy::new();
+    /// let (x, y) = (array![[0.0], [0.0]], array![[1.0], [0.0]]);
+    /// let (total, gradient) = loss.array_gradient(&x, &y, Reduction::Mean)?;
+    /// assert_eq!(total.mean() as f32, 2_f32.ln());
+    /// assert_eq!(gradient, array![[-0.25], [0.25]]);
+    /// # Ok::<(), xent_std::Error>(())
+    /// ```
+    fn array_gradient<'x, 'y, D: Dimension>(
+        &self,
+        x: impl Into<ArrayView<'x, f32, D>>,
+        targets: impl Into<ArrayView<'y, f32, D>>,
+        scale: impl Into<GradientScale>,
+    ) -> Result<(LossTotal, Array<f32, D>), Error> {
+        let x = x.into();
+        let shape = x.raw_dim();
+        let (rows, targets) = rows_along_last_axis(x, targets.into())?;
+        let (total, gradient) = self.batch_gradient(rows.rows(), targets.rows(), scale)?;
+        Ok((total, array_of(shape, gradient)?))
     }
 }
 

@@ -3,7 +3,7 @@
 use ::ndarray::{Array, ArrayView, Axis, Dimension, RemoveAxis};
 use xent_core::{Error, Rows};
 
-use super::{ArrayRows, array_of, array_of_rows, check_axis};
+use super::{ArrayRows, array_of_elements, array_of_rows, check_axis};
 use crate::{batch_log_softmax, batch_log_sum_exp, batch_softmax};
 
 /// The log-sum-exp along an axis, which is then gone.
@@ -75,15 +75,7 @@ fn along_axis<D: Dimension>(
     of_rows: impl Fn(Rows<'_>) -> Vec<f32>,
 ) -> Result<Array<f32, D>, Error> {
     check_axis(x.ndim(), class_axis)?;
-    // The values come with the classes last; the axes they pass on the way there are passed back.
-    let mut shape = x.raw_dim();
-    for axis in class_axis.index() + 1..x.ndim() {
-        shape.slice_mut().swap(axis - 1, axis);
-    }
-    let ndim = x.ndim();
-    let mut out = array_of(shape, of_rows(ArrayRows::new(x, class_axis)?.rows()))?;
-    for axis in (class_axis.index() + 1..ndim).rev() {
-        out.swap_axes(axis - 1, axis);
-    }
-    Ok(out)
+    let shape = x.raw_dim();
+    let values = of_rows(ArrayRows::new(x, class_axis)?.rows());
+    array_of_elements(shape, class_axis, values)
 }
