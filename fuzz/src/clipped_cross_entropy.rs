@@ -1,5 +1,5 @@
 //! Clipped cross-entropy from probabilities: clip ranges valid and not, normalised or not, labels and
-//! distributions.
+//! distributions. With options and gradients, for every second input, in `rows_with_options.rs`.
 //!
 //! As given, probabilities may be any floats: they are clipped. Normalised, the bound holds for rows
 //! without negative elements; with one, a sum can cancel, and only that backends agree and that a sum
@@ -15,10 +15,15 @@ use crate::compare::{
 };
 use crate::cross_entropy::{Case, HUGE, TINY, fold, shape};
 use crate::layout::Layout;
+use crate::rows_with_options::{self, Input};
 
 /// See the module.
 pub fn check(data: &[u8]) {
     let mut bytes = Bytes::new(data);
+    if bytes.flag() {
+        let input = Input::probs(&mut bytes);
+        return rows_with_options::check(&mut bytes, input);
+    }
     let (n_rows, classes) = shape(&mut bytes);
     let clip = clip(&mut bytes);
     let normalize = bytes.flag();

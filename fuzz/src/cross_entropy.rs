@@ -1,5 +1,6 @@
 //! Cross-entropy from logits: labels of every type, distributions, layouts, wrong lengths and labels.
 //!
+//! With options and gradients, for every second input, in `rows_with_options.rs`.
 //! Targets are taken as given. Finite ones of any sign are held to the bound, which is relative to the
 //! sum of the absolute values of the terms, while that sum is an f32; beyond it partial sums may
 //! overflow. With an infinite target only that all backends of a class agree, and that the loss is
@@ -18,10 +19,14 @@ use crate::compare::{
 };
 use crate::labels::{Labels, due_errors};
 use crate::layout::{Layout, shape_error};
+use crate::rows_with_options::{self, Input};
 
 /// See the module.
 pub fn check(data: &[u8]) {
     let mut bytes = Bytes::new(data);
+    if bytes.flag() {
+        return rows_with_options::check(&mut bytes, Input::Logits);
+    }
     let (n_rows, classes) = shape(&mut bytes);
     let x = bytes.logits(n_rows * classes);
     let layout = Layout::new(&mut bytes, &x, n_rows, classes);
@@ -144,8 +149,18 @@ impl Case {
 
     /// The errors that are due for logits or probabilities of that shape.
     pub(crate) fn due_errors(&self, n_rows: usize, classes: usize) -> Vec<Error> {
+        self.due_errors_but(n_rows, classes, None)
+    }
+
+    /// The same, for a loss that ignores a label.
+    pub(crate) fn due_errors_but(
+        &self,
+        n_rows: usize,
+        classes: usize,
+        ignored: Option<i64>,
+    ) -> Vec<Error> {
         let mut due = match self {
-            Case::Labels(labels) => due_errors(&labels.to_i64(), n_rows, classes),
+            Case::Labels(labels) => due_errors(&labels.to_i64(), n_rows, classes, ignored),
             Case::Distributions { n_rows: found_rows, classes: found_classes, .. } => {
                 shape_error([n_rows, classes], [*found_rows, *found_classes]).into_iter().collect()
             }

@@ -66,14 +66,21 @@ fn label(bytes: &mut Bytes<'_>, classes: usize, wrong: bool) -> u64 {
     extremes[usize::from(bytes.byte()) % extremes.len()]
 }
 
-/// The error of the first label that is no class, and of a number of labels that is not `n_rows`.
+/// The error of the first label that is no class and not ignored, and of a number of labels that is not
+/// `n_rows`.
 #[must_use]
-pub fn due_errors(labels: &[i64], n_rows: usize, classes: usize) -> Vec<Error> {
+pub fn due_errors(
+    labels: &[i64],
+    n_rows: usize,
+    classes: usize,
+    ignored: Option<i64>,
+) -> Vec<Error> {
     let mut due = Vec::new();
     if labels.len() != n_rows {
         due.push(Error::LengthMismatch { expected: n_rows, found: labels.len() });
     }
-    let wrong = labels.iter().position(|&label| !(0..classes as i64).contains(&label));
+    let is_wrong = |&label: &i64| Some(label) != ignored && !(0..classes as i64).contains(&label);
+    let wrong = labels.iter().position(is_wrong);
     if let Some(row) = wrong {
         due.push(Error::LabelOutOfRange { row, label: labels[row], classes });
     }

@@ -18,6 +18,8 @@ pub mod cross_entropy;
 pub mod labels;
 pub mod layout;
 pub mod log_sum_exp;
+mod options;
+mod rows_with_options;
 pub mod softmax;
 
 /// A target: its name and its check.

@@ -1,0 +1,161 @@
+//! The options of a loss, sample weights, and the scale of a gradient.
+//!
+//! Values are mostly those in use; now and then any float, valid or not.
+
+use xent_core::{Error, GradientScale, Reduction};
+
+use crate::bytes::Bytes;
+
+/// The options of a loss, as its setters take them; those of other losses are not used.
+#[derive(Debug)]
+pub(crate) struct Drawn {
+    /// Of classes, for categorical losses; of the positive terms, for binary ones.
+    pub(crate) weights: Option<Vec<f32>>,
+    pub(crate) sample_weights: Option<Vec<f32>>,
+    pub(crate) ignore: Option<i64>,
+    pub(crate) label_smoothing: f32,
+    pub(crate) focal_gamma: f32,
+    pub(crate) focal_alpha: Option<f32>,
+    pub(crate) z_loss: f32,
+    pub(crate) temperature: f32,
+    pub(crate) soft_cap: f32,
+    pub(crate) scale: GradientScale,
+    /// Whether all are in the range in which results are compared with the reference.
+    pub(crate) usual: bool,
+}
+
+impl Drawn {
+    pub(crate) fn new(bytes: &mut Bytes<'_>, n_rows: usize, classes: usize) -> Self {
+        let mut usual = true;
+        let weights = weights(bytes, classes, &mut usual);
+        let sample_weights = self::weights(bytes, n_rows, &mut usual);
+        let ignore = match bytes.byte() % 4 {
+            0 => Some(bytes.below(classes.max(1)) as i64),
+            1 => Some(-1),
+            _ => None,
+        };
+        let label_smoothing = value(bytes, &[0.0, 0.0, 0.1, 0.5, 1.0], &mut usual);
+        let focal_gamma = value(bytes, &[0.0, 0.0, 0.5, 1.0, 2.0, 5.0], &mut usual);
+        let focal_alpha =
+            bytes.flag().then(|| value(bytes, &[1.0, 0.25, 0.5, 0.0, 0.75], &mut usual));
+        let z_loss = value(bytes, &[0.0, 0.0, 1e-4, 0.01, 1.0], &mut usual);
+        let temperature = value(bytes, &[1.0, 1.0, 2.0, 0.5, 10.0, 0.125, 0.7], &mut usual);
+        let soft_cap = value(bytes, &[f32::INFINITY, f32::INFINITY, 30.0, 5.0, 50.0], &mut usual);
+        let scale = match bytes.byte() % 8 {
+            0..3 => Reduction::Sum.into(),
+            3 | 4 => Reduction::Mean.into(),
+            5 => Reduction::MeanCount.into(),
+            6 => [1.0, 0.5, -2.0, 0.0][usize::from(bytes.byte()) % 4].into(),
+            _ => value(bytes, &[1.0, 1e-3, 8.0], &mut usual).into(),
+        };
+        Drawn {
+            weights,
+            sample_weights,
+            ignore,
+            label_smoothing,
+            focal_gamma,
+            focal_alpha,
+            z_loss,
+            temperature,
+            soft_cap,
+            scale,
+            usual,
+        }
+    }
+
+    pub(crate) fn sample_weight(&self, row: usize) -> f32 {
+        self.sample_weights.as_ref().map_or(1.0, |weights| weights[row])
+    }
+
+    /// The errors of the options that every loss has. `weights`: their name.
+    pub(crate) fn due_errors(
+        &self,
+        n_rows: usize,
+        classes: usize,
+        weights: &'static str,
+    ) -> Vec<Error> {
+        let mut due = Vec::new();
+        for (name, n, values) in
+            [(weights, classes, &self.weights), ("sample_weights", n_rows, &self.sample_weights)]
+        {
+            let Some(values) = values else { continue };
+            if values.len() != n {
+                due.push(Error::LengthMismatch { expected: n, found: values.len() });
+            }
+            due.extend(values.iter().find(|&&w| !is_weight(w)).map(|&value| invalid(name, value)));
+        }
+        if !(0.0..=1.0).contains(&self.label_smoothing) {
+            due.push(invalid("label_smoothing", self.label_smoothing));
+        }
+        if !is_weight(self.focal_gamma) {
+            due.push(invalid("focal_gamma", self.focal_gamma));
+        }
+        due
+    }
+
+    /// The errors of the options of losses from logits.
+    pub(crate) fn due_logit_errors(&self) -> Vec<Error> {
+        let mut due = Vec::new();
+        if !(self.temperature > 0.0 && self.temperature < f32::INFINITY) {
+            due.push(invalid("temperature", self.temperature));
+        }
+        if self.soft_cap.is_nan() || self.soft_cap <= 0.0 {
+            due.push(invalid("soft_cap", self.soft_cap));
+        }
+        due
+    }
+
+    /// The error of a gradient alone.
+    pub(crate) fn due_scale_error(&self) -> Option<Error> {
+        match self.scale {
+            GradientScale::Factor(factor) if !factor.is_finite() => {
+                Some(invalid("gradient_scale", factor))
+            }
+            _ => None,
+        }
+    }
+
+    /// The factor of a gradient, where the weights and the number of what is counted are these.
+    pub(crate) fn factor(&self, weight: f64, count: u64) -> f64 {
+        let over = |n: f64| if n == 0.0 { 0.0 } else { 1.0 / n };
+        match self.scale {
+            GradientScale::Factor(factor) => f64::from(factor),
+            GradientScale::Reduction(Reduction::Sum) => 1.0,
+            GradientScale::Reduction(Reduction::Mean) => over(weight),
+            GradientScale::Reduction(Reduction::MeanCount) => over(count as f64),
+        }
+    }
+}
+
+pub(crate) fn is_weight(weight: f32) -> bool {
+    (0.0..f32::INFINITY).contains(&weight)
+}
+
+pub(crate) fn invalid(name: &'static str, value: f32) -> Error {
+    Error::InvalidOption { name, value }
+}
+
+/// One of the values, or rarely any float.
+fn value(bytes: &mut Bytes<'_>, values: &[f32], usual: &mut bool) -> f32 {
+    if bytes.rarely() {
+        *usual = false;
+        return bytes.float();
+    }
+    values[usize::from(bytes.byte()) % values.len()]
+}
+
+/// Weights for `n`, mostly as many and valid.
+fn weights(bytes: &mut Bytes<'_>, n: usize, usual: &mut bool) -> Option<Vec<f32>> {
+    if !bytes.flag() {
+        return None;
+    }
+    let n = if bytes.rarely() { bytes.below(2 * n + 2) } else { n };
+    let step = bytes.below(5);
+    let some = [1.0, 0.0, 2.0, 0.3, 1.5];
+    let mut weights: Vec<f32> = (0..n).map(|i| some[(i * step + i / 5) % some.len()]).collect();
+    if n > 0 && bytes.rarely() {
+        *usual = false;
+        weights[bytes.below(n)] = bytes.float();
+    }
+    Some(weights)
+}

@@ -1,0 +1,552 @@
+//! Both losses of rows with options, sample weights and ignored labels, and their gradients.
+//!
+//! Losses and gradients are compared with the reference where all options are usual ones, inputs are
+//! below 2^100 and targets neither negative nor infinite; elsewhere only that backends of a class and
+//! all doors agree is checked. The bounds are generous ones of this file, to be replaced by those of
+//! [`accuracy`](xent_core::accuracy).
+
+use xent_core::reference::{self, Logits, Probabilities};
+use xent_core::{
+    Backend, ClippedCrossEntropy, CrossEntropy, Error, GradientScale, LossTotal, Rows, Target,
+    Targets,
+};
+
+use crate::bytes::Bytes;
+use crate::clipped_cross_entropy::{clip, clip_error};
+use crate::compare::{
+    Classes, Output, Promise, assert_due, assert_same_bits, assert_same_f64, bits,
+};
+use crate::cross_entropy::{Case, HUGE, shape};
+use crate::layout::Layout;
+use crate::options::{Drawn, invalid, is_weight};
+
+/// To be replaced by the bounds of [`accuracy`](xent_core::accuracy) for losses and gradients with options.
+const GENEROUS: f64 = 64.0;
+/// Losses and gradients below it, or made of terms below it, are compared to steps of 2^-123.
+const SMALL: f64 = 1e-30;
+
+/// What the rows are.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Input {
+    Logits,
+    Probs { clip: [f32; 2], normalize: bool },
+}
+
+impl Input {
+    pub(crate) fn probs(bytes: &mut Bytes<'_>) -> Self {
+        Input::Probs { clip: clip(bytes), normalize: bytes.flag() }
+    }
+}
+
+/// See the module.
+pub(crate) fn check(bytes: &mut Bytes<'_>, input: Input) {
+    let (n_rows, classes) = shape(bytes);
+    let options = Drawn::new(bytes, n_rows, classes);
+    let x = match input {
+        Input::Logits => bytes.logits(n_rows * classes),
+        Input::Probs { .. } => bytes.probs(n_rows * classes),
+    };
+    let layout = Layout::new(bytes, &x, n_rows, classes);
+    let case = Case::new(bytes, n_rows, classes);
+    let out_len = if bytes.rarely() { bytes.below(2 * n_rows + 2) } else { n_rows };
+    let gradient_len = if bytes.rarely() { bytes.below(2 * x.len() + 2) } else { x.len() };
+    let call = Call { input, options: &options, case: &case, x: &x, n_rows, classes };
+    call.check(&layout, out_len, gradient_len);
+}
+
+struct Call<'a> {
+    input: Input,
+    options: &'a Drawn,
+    case: &'a Case,
+    x: &'a [f32],
+    n_rows: usize,
+    classes: usize,
+}
+
+impl Call<'_> {
+    fn check(&self, layout: &Layout, out_len: usize, gradient_len: usize) {
+        let (n_rows, classes) = (self.n_rows, self.classes);
+        let due = self.due_errors();
+        let with_length = |expected: usize, found: usize| {
+            let wrong = (expected != found).then_some(Error::LengthMismatch { expected, found });
+            due.iter().copied().chain(wrong).collect::<Vec<_>>()
+        };
+        let due_of_losses = with_length(n_rows, out_len);
+        let mut due_of_gradient = with_length(self.x.len(), gradient_len);
+        due_of_gradient.extend(self.options.due_scale_error());
+        let mut due_in_place = due.clone();
+        due_in_place.extend(self.options.due_scale_error());
+        let expected: Vec<Expected> = if due.is_empty() {
+            (0..n_rows).map(|row| self.expected(row)).collect()
+        } else {
+            Vec::new()
+        };
+        let (mut agree, mut gradients_agree) = (Classes::default(), Classes::default());
+        for backend in Backend::all() {
+            let context = || {
+                format!(
+                    "{backend:?}: {:?}, {:?}, {n_rows} x {classes} {:x?}, {:?}",
+                    self.input,
+                    self.options,
+                    bits(self.x),
+                    self.case
+                )
+            };
+            let loss = self.loss(backend);
+            let targets = self.targets();
+            assert_due(&loss.check(layout.rows(), targets), &due, context);
+            let mut out = Output::new(out_len);
+            let result = loss.rows(layout.rows(), targets, out.slice());
+            assert_due(&result, &due_of_losses, context);
+            let total = loss.total(layout.rows(), targets);
+            assert_due(&total, &due, context);
+            let mut gradient = Output::new(gradient_len);
+            let scale = self.options.scale;
+            let of_gradient = loss.gradient(layout.rows(), targets, scale, gradient.slice());
+            assert_due(&of_gradient, &due_of_gradient, context);
+            let mut in_place = Output::new(self.x.len());
+            in_place.slice().copy_from_slice(self.x);
+            let shape = [n_rows, classes];
+            let of_in_place = loss.gradient_in_place(in_place.slice(), shape, targets, scale);
+            assert_due(&of_in_place, &due_in_place, context);
+            if of_in_place.is_err() {
+                assert_same_bits(in_place.slice(), self.x, context);
+            }
+            if of_gradient.is_err() {
+                gradient.assert_untouched(context);
+            }
+            if result.is_err() {
+                out.assert_untouched(context);
+                continue;
+            }
+            let losses = out.written(context);
+            agree.assert_same(backend, losses, context);
+            let total = total.expect("no error is due");
+            let folded = self.fold(losses);
+            assert_same_f64(total.sum(), folded.sum, context);
+            assert_same_f64(total.weight(), folded.weight, context);
+            assert_eq!(total.count(), folded.count, "{}", context());
+            for (row, &got) in losses.iter().enumerate() {
+                let context = || format!("loss of row {row}: {}", context());
+                expected[row].loss.assert(got, context);
+                if self.options.sample_weights.is_none() {
+                    let alone = loss.row(self.row(row), self.target(row));
+                    assert_same_bits(&[alone.expect("as in the batch")], &[got], context);
+                }
+            }
+            let (Ok(of_gradient), Ok(of_in_place)) = (of_gradient, of_in_place) else { continue };
+            let gradient = gradient.written(context);
+            gradients_agree.assert_same(backend, gradient, context);
+            assert_same_bits(in_place.written(context), gradient, context);
+            assert_same_f64(of_in_place.sum(), of_gradient.sum(), context);
+            for of_gradient in [of_gradient, of_in_place] {
+                self.assert_near_total(of_gradient.sum(), losses, &context);
+                assert_same_f64(of_gradient.weight(), total.weight(), context);
+                assert_eq!(of_gradient.count(), total.count(), "{}", context());
+            }
+            let factor = self.options.factor(folded.weight, folded.count);
+            let compared = self.options.usual && factor.abs() < 1e6;
+            for (row, got) in gradient.chunks(classes.max(1)).enumerate() {
+                let context = || format!("gradient of row {row}: {}", context());
+                self.check_row_gradient(&loss, row, losses[row], got, &context);
+                if compared {
+                    expected[row].assert_gradient(factor, got, &context);
+                }
+            }
+        }
+    }
+
+    /// The doors to the gradient of one row.
+    fn check_row_gradient(
+        &self,
+        loss: &Loss<'_>,
+        row: usize,
+        row_loss: f32,
+        got: &[f32],
+        context: &dyn Fn() -> String,
+    ) {
+        if self.options.sample_weights.is_some() {
+            return;
+        }
+        let mut gradient = Output::new(self.classes);
+        let result = loss.row_gradient(self.row(row), self.target(row), gradient.slice());
+        let of_gradient = result.expect("as in the batch");
+        self.assert_near_total(f64::from(of_gradient), &[row_loss], context);
+        let mut in_place = self.row(row).to_vec();
+        let result = loss.row_gradient_in_place(&mut in_place, self.target(row));
+        assert_same_bits(&[result.expect("as in the batch")], &[of_gradient], context);
+        assert_same_bits(&in_place, gradient.written(context), context);
+        if self.options.factor(2.0, 2) == 1.0 {
+            assert_same_bits(&in_place, got, context);
+        }
+    }
+
+    /// The losses beside a gradient may be computed in another order than those without one.
+    #[track_caller]
+    fn assert_near_total(&self, got: f64, losses: &[f32], context: &dyn Fn() -> String) {
+        let sum: f64 = losses.iter().map(|&loss| f64::from(loss)).sum();
+        let scale: f64 = losses.iter().map(|&loss| f64::from(loss).abs()).sum();
+        if self.options.usual && sum.is_finite() && scale < f64::from(HUGE) {
+            let near = (got - sum).abs() <= 1e-4 * scale + SMALL;
+            assert!(near, "with a gradient {got:e}, without {sum:e}\n{}", context());
+        }
+    }
+
+    fn row(&self, row: usize) -> &[f32] {
+        &self.x[row * self.classes..][..self.classes]
+    }
+
+    fn target(&self, row: usize) -> Target<'_> {
+        match self.case {
+            Case::Labels(labels) => Target::Label(labels.to_i64()[row]),
+            Case::Distributions { y, .. } => (&y[row * self.classes..][..self.classes]).into(),
+        }
+    }
+
+    fn targets(&self) -> Targets<'_> {
+        let targets = match self.case {
+            Case::Labels(labels) => labels.targets(),
+            Case::Distributions { layout, .. } => Targets::distributions(layout.rows()),
+        };
+        match &self.options.sample_weights {
+            Some(weights) => targets.with_sample_weights(weights),
+            None => targets,
+        }
+    }
+
+    fn is_ignored(&self, row: usize) -> bool {
+        let label = match self.case {
+            Case::Labels(labels) => labels.to_i64().get(row).copied(),
+            Case::Distributions { .. } => None,
+        };
+        label.is_some() && label == self.options.ignore
+    }
+
+    fn due_errors(&self) -> Vec<Error> {
+        let (n_rows, classes) = (self.n_rows, self.classes);
+        let mut due = self.options.due_errors(n_rows, classes, "class_weights");
+        if let Some(alpha) = self.options.focal_alpha
+            && !is_weight(alpha)
+        {
+            due.push(invalid("focal_alpha", alpha));
+        }
+        match self.input {
+            Input::Logits => {
+                due.extend(self.options.due_logit_errors());
+                if !is_weight(self.options.z_loss) {
+                    due.push(invalid("z_loss", self.options.z_loss));
+                }
+            }
+            Input::Probs { clip, .. } => due.extend(clip_error(clip)),
+        }
+        due.extend(self.case.due_errors_but(n_rows, classes, self.options.ignore));
+        due
+    }
+
+    fn loss(&self, backend: Backend) -> Loss<'_> {
+        let options = self.options;
+        let alpha = options.focal_alpha.unwrap_or(1.0);
+        match self.input {
+            Input::Logits => {
+                let mut loss = CrossEntropy::new().ignore(options.ignore).backend(backend);
+                if let Some(weights) = &options.weights {
+                    loss = loss.class_weights(weights);
+                }
+                let loss = loss.label_smoothing(options.label_smoothing).z_loss(options.z_loss);
+                let loss = loss.focal(options.focal_gamma).focal_alpha(alpha);
+                Loss::Logits(loss.temperature(options.temperature).soft_cap(options.soft_cap))
+            }
+            Input::Probs { clip: [lo, hi], normalize } => {
+                let mut loss = ClippedCrossEntropy::new().ignore(options.ignore).backend(backend);
+                if let Some(weights) = &options.weights {
+                    loss = loss.class_weights(weights);
+                }
+                let loss = loss.label_smoothing(options.label_smoothing).clip(lo, hi);
+                let loss = loss.focal(options.focal_gamma).focal_alpha(alpha);
+                Loss::Probs(loss.normalize(normalize))
+            }
+        }
+    }
+
+    /// The total of losses that have their weights already, as it is documented.
+    fn fold(&self, losses: &[f32]) -> Folded {
+        let mut total = Folded::default();
+        for start in (0..losses.len()).step_by(LossTotal::CHUNK_ROWS) {
+            let mut chunk = Folded::default();
+            let rows = losses.iter().enumerate().skip(start);
+            for (row, &loss) in rows.take(LossTotal::CHUNK_ROWS) {
+                if self.is_ignored(row) {
+                    continue;
+                }
+                let class_weight = match (&self.options.weights, self.target(row)) {
+                    (Some(weights), Target::Label(label)) => weights[label as usize],
+                    _ => 1.0,
+                };
+                chunk.sum += f64::from(loss);
+                chunk.weight +=
+                    f64::from(self.options.sample_weight(row)) * f64::from(class_weight);
+                chunk.count += 1;
+            }
+            total.sum += chunk.sum;
+            total.weight += chunk.weight;
+            total.count += chunk.count;
+        }
+        total
+    }
+
+    fn expected(&self, row: usize) -> Expected {
+        let (x, classes) = (self.row(row), self.classes);
+        if self.is_ignored(row) {
+            return Expected::nothing_counts(classes);
+        }
+        let y = match self.target(row) {
+            Target::Label(label) => {
+                let mut y = vec![0.0; classes];
+                y[label as usize] = 1.0;
+                y
+            }
+            Target::Distribution(y) => y.to_vec(),
+        };
+        let sample_weight = self.options.sample_weight(row);
+        if sample_weight == 0.0 {
+            return Expected::nothing_counts(classes);
+        }
+        let huge = |x: &f32| x.is_finite() && x.abs() > HUGE;
+        let odd_target = |y: &f32| !(0.0..=HUGE).contains(y);
+        let unusual = !self.options.usual || x.iter().any(huge) || y.iter().any(odd_target);
+        if unusual {
+            return Expected::nothing_promised();
+        }
+        let mut options = reference::Options {
+            class_weights: self.options.weights.as_deref().unwrap_or_default(),
+            label_smoothing: self.options.label_smoothing,
+            focal_gamma: self.options.focal_gamma,
+            focal_alpha: self.options.focal_alpha.unwrap_or(1.0),
+            sample_weight,
+            ..reference::Options::default()
+        };
+        match self.input {
+            Input::Logits => {
+                options.z_loss = self.options.z_loss;
+                options.temperature = self.options.temperature;
+                options.soft_cap = self.options.soft_cap;
+                expected_of_logits(x, &y, &options)
+            }
+            Input::Probs { clip, normalize } => {
+                options.clip = clip;
+                options.normalize = normalize;
+                expected_of_probs(x, &y, &options)
+            }
+        }
+    }
+}
+
+/// What a smoothed and weighted target sums to.
+fn sum_of_counts(y: &[f32], options: &reference::Options<'_>) -> f64 {
+    let sum: f64 = y.iter().map(|&y| f64::from(y)).sum();
+    let weight = options.class_weights.iter().copied().fold(1.0, f32::max);
+    (sum + 1.0) * f64::from(weight) * f64::from(options.focal_alpha)
+}
+
+/// The factor that a focal exponent brings to an error: that of the power, whose logarithm is multiplied.
+fn focal_ulp(options: &reference::Options<'_>) -> f64 {
+    1.0 + 4.0 * f64::from(options.focal_gamma)
+}
+
+fn expected_of_logits(x: &[f32], y: &[f32], options: &reference::Options<'_>) -> Expected {
+    let logits = Logits::new(x, options);
+    let weight = f64::from(options.sample_weight);
+    let value = reference::cross_entropy_with(x, y, options);
+    let [mut gradient, mut scales] = [(); 2].map(|()| vec![0.0; x.len()]);
+    reference::cross_entropy_gradient(x, y, options, &mut gradient);
+    reference::cross_entropy_gradient_scale(x, y, options, &mut scales);
+    // The sum over all classes is rounded as a whole, and then has what one class counts taken away.
+    let sum = weight * sum_of_counts(y, options) * (1.0 + f64::from(options.focal_gamma));
+    for (c, scale) in scales.iter_mut().enumerate() {
+        *scale += sum * logits.softmax(c) * logits.slope(c);
+    }
+    let capped = options.soft_cap < f32::INFINITY;
+    // A capped logit is rounded to an ULP of itself, not of its distance from the maximum.
+    let absolute = if capped {
+        let largest = (0..x.len()).map(|c| logits.capped(c).abs()).fold(0.0, f64::max);
+        largest / f64::from(options.temperature)
+    } else {
+        0.0
+    };
+    let distance = logits.mean_distance();
+    let ulp = (GENEROUS + 2.0 * distance + 8.0 * absolute) * focal_ulp(options);
+    let lse = logits.log_sum_exp().abs().max(logits.max().abs());
+    let scale = value.abs()
+        + weight * f64::from(options.z_loss) * lse * lse
+        + weight * absolute * sum_of_counts(y, options);
+    let ulps = (0..x.len())
+        .map(|c| {
+            let d = logits.distance(c);
+            let slope = if capped {
+                4.0 * (f64::from(x[c]) / f64::from(options.soft_cap)).abs()
+            } else {
+                0.0
+            };
+            ulp + if d < 1000.0 { 2.0 * d * focal_ulp(options) } else { 0.0 } + slope.min(1e4)
+        })
+        .collect();
+    Expected::new(value, ulp, scale, gradient, scales, ulps)
+}
+
+fn expected_of_probs(p: &[f32], y: &[f32], options: &reference::Options<'_>) -> Expected {
+    let odd_sum = options.normalize && {
+        let sum: f64 = p.iter().map(|&p| f64::from(p)).sum();
+        p.iter().any(|&p| p < 0.0) || !(SMALL..1e30).contains(&sum)
+    };
+    if odd_sum || (p.iter().any(|p| p.is_nan())) {
+        return Expected::nothing_promised();
+    }
+    let probs = Probabilities::new(p, options);
+    // On an end of the range f32 and f64 may disagree on whether a share is inside.
+    let [lo, hi] = options.clip.map(f64::from);
+    let on_an_end = |c: usize| {
+        let share = probs.share(c);
+        options.normalize && [lo, hi].iter().any(|end| (share - end).abs() <= 1e-5 * end.abs())
+    };
+    let value = reference::clipped_cross_entropy_with(p, y, options);
+    let ulp = GENEROUS * focal_ulp(options);
+    let mut expected = Expected::new(value, ulp, value.abs(), vec![], vec![], vec![]);
+    if (0..p.len()).any(on_an_end) {
+        // The logarithm is continuous there, but for its digits near 1.
+        expected.loss = Promise::Nothing;
+        return expected;
+    }
+    let [mut gradient, mut scales] = [(); 2].map(|()| vec![0.0; p.len()]);
+    reference::clipped_cross_entropy_gradient(p, y, options, &mut gradient);
+    reference::clipped_cross_entropy_gradient_scale(p, y, options, &mut scales);
+    expected.gradient = gradient;
+    expected.scales = scales;
+    expected.ulps = vec![ulp; p.len()];
+    expected
+}
+
+#[derive(Default)]
+struct Folded {
+    sum: f64,
+    weight: f64,
+    count: u64,
+}
+
+/// What is promised of a row.
+struct Expected {
+    loss: Promise,
+    /// Empty where nothing is promised.
+    gradient: Vec<f64>,
+    scales: Vec<f64>,
+    ulps: Vec<f64>,
+}
+
+impl Expected {
+    fn new(
+        value: f64,
+        ulp: f64,
+        scale: f64,
+        gradient: Vec<f64>,
+        scales: Vec<f64>,
+        ulps: Vec<f64>,
+    ) -> Self {
+        let overflows = value.is_finite() && scale > f64::from(HUGE);
+        let loss = if overflows {
+            Promise::Nothing
+        } else {
+            Promise::Within { value, ulp, scale: scale + SMALL }
+        };
+        Expected { loss, gradient, scales, ulps }
+    }
+
+    fn nothing_promised() -> Self {
+        Expected { loss: Promise::Nothing, gradient: vec![], scales: vec![], ulps: vec![] }
+    }
+
+    /// A row that is ignored or of weight 0: zeros, whatever it holds.
+    fn nothing_counts(classes: usize) -> Self {
+        let zeros = vec![0.0; classes];
+        let loss = Promise::Within { value: 0.0, ulp: 0.0, scale: 0.0 };
+        Expected { loss, gradient: zeros.clone(), scales: zeros.clone(), ulps: zeros }
+    }
+
+    #[track_caller]
+    fn assert_gradient(&self, factor: f64, got: &[f32], context: &dyn Fn() -> String) {
+        let all = self.gradient.iter().zip(&self.scales).zip(&self.ulps);
+        for (i, ((&value, &scale), &ulp)) in all.enumerate() {
+            if value.is_finite() && scale > f64::from(HUGE) {
+                continue;
+            }
+            // A mean over nothing: zeros.
+            let value =
+                if factor == 0.0 && value.is_infinite() { continue } else { factor * value };
+            let small = if ulp == 0.0 { 0.0 } else { SMALL };
+            let scale = factor.abs() * scale + small;
+            crate::compare::assert_within(got[i], value, ulp, scale, || {
+                format!("element {i}: {}", context())
+            });
+        }
+    }
+}
+
+/// Either loss.
+enum Loss<'w> {
+    Logits(CrossEntropy<'w>),
+    Probs(ClippedCrossEntropy<'w>),
+}
+
+/// A method that both losses have.
+macro_rules! both {
+    ($self:ident, $method:ident($($argument:expr),*)) => {
+        match $self {
+            Loss::Logits(loss) => loss.$method($($argument),*),
+            Loss::Probs(loss) => loss.$method($($argument),*),
+        }
+    };
+}
+
+impl Loss<'_> {
+    fn check(&self, x: Rows<'_>, targets: Targets<'_>) -> Result<(), Error> {
+        both!(self, check(x, targets))
+    }
+
+    fn rows(&self, x: Rows<'_>, targets: Targets<'_>, out: &mut [f32]) -> Result<(), Error> {
+        both!(self, rows(x, targets, out))
+    }
+
+    fn row(&self, x: &[f32], target: Target<'_>) -> Result<f32, Error> {
+        both!(self, row(x, target))
+    }
+
+    fn total(&self, x: Rows<'_>, targets: Targets<'_>) -> Result<LossTotal, Error> {
+        both!(self, total(x, targets))
+    }
+
+    fn gradient(
+        &self,
+        x: Rows<'_>,
+        targets: Targets<'_>,
+        scale: GradientScale,
+        out: &mut [f32],
+    ) -> Result<LossTotal, Error> {
+        both!(self, gradient(x, targets, scale, out))
+    }
+
+    fn gradient_in_place(
+        &self,
+        x: &mut [f32],
+        [n_rows, classes]: [usize; 2],
+        targets: Targets<'_>,
+        scale: GradientScale,
+    ) -> Result<LossTotal, Error> {
+        both!(self, gradient_in_place(x, n_rows, classes, targets, scale))
+    }
+
+    fn row_gradient(&self, x: &[f32], target: Target<'_>, out: &mut [f32]) -> Result<f32, Error> {
+        both!(self, row_gradient(x, target, out))
+    }
+
+    fn row_gradient_in_place(&self, x: &mut [f32], target: Target<'_>) -> Result<f32, Error> {
+        both!(self, row_gradient_in_place(x, target))
+    }
+}
