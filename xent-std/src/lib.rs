@@ -23,6 +23,8 @@
 //! # Ok::<(), xent_std::Error>(())
 //! ```
 //!
+//! Calls of PyTorch, Keras, optax and ONNX, and those here with the same results: [`migration`].
+//!
 //! # Threads
 //!
 //! What is added here uses the threads of rayon's current pool where there are enough elements to gain
@@ -46,6 +48,7 @@
 
 mod batch;
 mod evaluation;
+pub mod migration;
 #[cfg(feature = "ndarray")]
 mod ndarray;
 mod parallel;
