@@ -12,6 +12,9 @@
 //! and [`log_softmax`], and [`LogSumExp`], the state of a reduction that merges. [`row_statistics`] has
 //! what an evaluation asks of a row, in one reading.
 //!
+//! Each has options, such as class weights, label smoothing and focal (on its page), and `gradient`, into the
+//! caller's slice, of the loss under a [`Reduction`].
+//!
 //! Two distributions are compared by [`kl_divergence`] and [`js_divergence`], beside [`entropy`], and two
 //! rows of logits by [`Distillation`].
 //!
