@@ -476,6 +476,75 @@ fn every_operation_takes_its_fields() {
     driver.finish();
 }
 
+/// A field with a valid value for one row of two classes, and the operations that take it.
+const OPTIONS: &[(&str, &[&str])] = &[
+    (r#""class_weights": [1, 2]"#, CATEGORICAL),
+    (r#""pos_weights": [1, 2]"#, BINARY),
+    (r#""sample_weights": [2]"#, LOSSES),
+    (r#""ignore_index": -100"#, CATEGORICAL),
+    (r#""label_smoothing": 0.1"#, LOSSES),
+    (r#""focal_gamma": 2"#, LOSSES),
+    (r#""focal_alpha": 0.25"#, LOSSES),
+    (r#""z_loss": 1e-4"#, &["cross_entropy"]),
+    (r#""temperature": 2"#, LOGITS),
+    (r#""soft_cap": 30"#, LOGITS),
+    (r#""clip": [0, 1]"#, CLIPPED),
+    (r#""normalize": true"#, &["clipped_cross_entropy"]),
+    (r#""reduction": "mean""#, LOSSES),
+];
+
+const CATEGORICAL: &[&str] = &["cross_entropy", "clipped_cross_entropy"];
+const BINARY: &[&str] = &["binary_cross_entropy", "clipped_binary_cross_entropy"];
+const LOGITS: &[&str] = &["cross_entropy", "binary_cross_entropy"];
+const CLIPPED: &[&str] = &["clipped_cross_entropy", "clipped_binary_cross_entropy"];
+const LOSSES: &[&str] = &[
+    "cross_entropy",
+    "clipped_cross_entropy",
+    "binary_cross_entropy",
+    "clipped_binary_cross_entropy",
+];
+
+/// Every operation on a row, with what it needs.
+const OPERATIONS: &[(&str, &str)] = &[
+    ("log_sum_exp", ""),
+    ("softmax", ""),
+    ("log_softmax", ""),
+    ("cross_entropy", r#", "labels": [0]"#),
+    ("clipped_cross_entropy", r#", "labels": [0]"#),
+    ("binary_cross_entropy", r#", "targets": [0, 1]"#),
+    ("clipped_binary_cross_entropy", r#", "targets": [0, 1]"#),
+    ("entropy", ""),
+    ("kl_divergence", r#", "targets": [0.5, 0.5]"#),
+    ("js_divergence", r#", "targets": [0.5, 0.5]"#),
+    ("row_statistics", r#", "labels": [0]"#),
+];
+
+#[test]
+fn every_field_is_taken_where_it_belongs_and_nowhere_else() {
+    let mut driver = Driver::start();
+    for (op, needed) in OPERATIONS {
+        let request = format!(r#"{{"op": "{op}", "shape": [1, 2], "x": [0.5, 0.5]{needed}"#);
+        for (field, taken_by) in OPTIONS {
+            let asked = format!("{request}, {field}}}");
+            let answer = driver.ask(&asked);
+            if taken_by.contains(op) {
+                assert!(answer.error.is_none() && answer.y.is_some(), "{asked}: {answer:?}");
+            } else {
+                assert_eq!(answer.kind(), "InvalidOption", "{asked}");
+            }
+        }
+        let asked = format!(r#"{request}, "gradient": true}}"#);
+        let answer = driver.ask(&asked);
+        if LOSSES.contains(op) {
+            let gradient = answer.gradient.as_ref().map(Vec::len);
+            assert_eq!(gradient, Some(2), "{asked}: {answer:?}");
+        } else {
+            assert_eq!(answer.kind(), "BadRequest", "{asked}");
+        }
+    }
+    driver.finish();
+}
+
 const GOOD: &str = r#"{"op": "log_sum_exp", "shape": [1, 3], "x": [1, 2, 3]}"#;
 
 #[test]

@@ -4,11 +4,11 @@
 //! would hide the order of their additions.
 
 use xent_std::{
-    Backend, BatchBackend, BatchBinaryLoss, BatchLoss, BinaryCrossEntropy,
-    ClippedBinaryCrossEntropy, ClippedCrossEntropy, CrossEntropy, LossTotal, Rows, Targets,
-    batch_entropy, batch_js_divergence, batch_kl_divergence, batch_log_softmax, batch_log_sum_exp,
-    batch_softmax, entropy_rows, js_divergence_rows, kl_divergence_rows, log_softmax_rows,
-    log_sum_exp_rows, parallel_log_sum_exp, softmax_rows,
+    Backend, BatchBackend, BatchBinaryLoss, BatchLoss, BinaryCrossEntropy, BinaryTargets,
+    ClippedBinaryCrossEntropy, ClippedCrossEntropy, CrossEntropy, LossTotal, Reduction, Rows,
+    Targets, batch_entropy, batch_js_divergence, batch_kl_divergence, batch_log_softmax,
+    batch_log_sum_exp, batch_softmax, entropy_rows, js_divergence_rows, kl_divergence_rows,
+    log_softmax_rows, log_sum_exp_rows, parallel_log_sum_exp, softmax_rows,
 };
 
 /// Runs `check` with pools of several sizes, or on this thread without rayon.
@@ -327,6 +327,85 @@ fn divergences_of_other_shapes_have_the_error_of_core() {
         with_threads(|threads| {
             assert_eq!(batch_kl_divergence(p, q), error, "{threads}");
             assert_eq!(batch_js_divergence(p, q), error, "{threads}");
+        });
+    }
+}
+
+/// Around a chunk of rows, and around the work from which threads are used.
+const GRADIENT_SHAPES: [(usize, usize); 6] =
+    [(3, 10), (1025, 3), (993, 1024), (8193, 150), (30_000, 37), (9, 131_073)];
+
+#[test]
+fn gradients_and_totals_with_options_have_the_bits_of_core() {
+    for (n_rows, classes) in GRADIENT_SHAPES {
+        let n = n_rows * classes;
+        let (x, y) = (numbers(n, 1, 9.0), probs(n, 2));
+        let (class_weights, sample_weights) = (probs(classes, 3), probs(n_rows, 4));
+        let labels = labels(n_rows, classes);
+        let x = Rows::new(&x, n_rows, classes).unwrap();
+        let y = Rows::new(&y, n_rows, classes).unwrap();
+        let loss = CrossEntropy::new().ignore(1).class_weights(&class_weights).z_loss(1e-3);
+        let smoothed = loss.label_smoothing(0.1);
+        let clipped = ClippedCrossEntropy::new().normalize(true).focal(2.0);
+        let by_label = Targets::labels(&labels).with_sample_weights(&sample_weights);
+        let by_target = Targets::distributions(y);
+        for reduction in [Reduction::Mean, Reduction::MeanCount] {
+            let mut want = vec![vec![0.0; n]; 4];
+            let totals = [
+                loss.gradient(x, by_label, reduction, &mut want[0]).unwrap(),
+                smoothed.gradient(x, by_label, reduction, &mut want[1]).unwrap(),
+                loss.gradient(x, by_target, reduction, &mut want[2]).unwrap(),
+                clipped.gradient(y, by_label, reduction, &mut want[3]).unwrap(),
+            ];
+            with_threads(|threads| {
+                let got = [
+                    loss.batch_gradient(x, by_label, reduction).unwrap(),
+                    smoothed.batch_gradient(x, by_label, reduction).unwrap(),
+                    loss.batch_gradient(x, by_target, reduction).unwrap(),
+                    clipped.batch_gradient(y, by_label, reduction).unwrap(),
+                ];
+                for (i, (total, gradient)) in got.iter().enumerate() {
+                    let what = format!("loss {i}, {n_rows} x {classes}, {reduction:?}, {threads}");
+                    assert_same(gradient, &want[i], &what);
+                    assert_eq!(total_bits(*total), total_bits(totals[i]), "{what}");
+                }
+                let total = loss.batch_total(x, by_label).unwrap();
+                assert_eq!(total_bits(total), total_bits(totals[0]), "{threads}");
+            });
+        }
+    }
+}
+
+#[test]
+fn binary_gradients_have_the_bits_of_core() {
+    for (n_rows, classes) in GRADIENT_SHAPES {
+        let n = n_rows * classes;
+        let (x, y) = (numbers(n, 1, 9.0), probs(n, 2));
+        let (pos_weights, sample_weights) = (probs(classes, 3), probs(n_rows, 4));
+        let x = Rows::new(&x, n_rows, classes).unwrap();
+        let y = Rows::new(&y, n_rows, classes).unwrap();
+        let loss = BinaryCrossEntropy::new().pos_weights(&pos_weights).focal(1.5);
+        let clipped = ClippedBinaryCrossEntropy::new().label_smoothing(0.1);
+        let targets = BinaryTargets::new(y).with_sample_weights(&sample_weights);
+        let mut want = [vec![0.0; n], vec![0.0; n]];
+        let totals = [
+            loss.gradient(x, targets, Reduction::Mean, &mut want[0]).unwrap(),
+            clipped.gradient(y, targets, Reduction::Mean, &mut want[1]).unwrap(),
+        ];
+        with_threads(|threads| {
+            let got = [
+                loss.batch_gradient(x, targets, Reduction::Mean).unwrap(),
+                clipped.batch_gradient(y, targets, Reduction::Mean).unwrap(),
+            ];
+            for (i, (total, gradient)) in got.iter().enumerate() {
+                let what = format!("loss {i}, {n_rows} x {classes}, {threads}");
+                assert_same(gradient, &want[i], &what);
+                assert_eq!(total_bits(*total), total_bits(totals[i]), "{what}");
+            }
+            let losses = loss.batch_losses(x, targets).unwrap();
+            let mut alone = vec![0.0; n];
+            loss.rows(x, targets, &mut alone).unwrap();
+            assert_same(&losses, &alone, threads);
         });
     }
 }
