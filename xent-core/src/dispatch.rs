@@ -140,8 +140,9 @@ kernels! {
     clipped_loss_sum(
         sum: &mut TreeSum, p: &[f32], v: &[f32], range: ClipRange, gamma: f32, hides: bool
     ) = clipped::loss_sum;
-    clipped_gradient_in_place(p: &mut [f32], v: &[f32], range: ClipRange, gamma: f32, scale: f32)
-        = clipped::gradient_in_place;
+    clipped_gradient_in_place(
+        p: &mut [f32], v: &[f32], range: ClipRange, gamma: f32, scale: f32, hides: bool
+    ) = clipped::gradient_in_place;
     max(m: f32, p: &[f32]) -> f32 = clipped::max;
     normalizer_push(n: &mut Normalizer, p: &[f32]) = clipped::normalizer_push;
     normalized_label_losses(p: &mut [f32], n: &Normalizer, range: ClipRange, gamma: f32)

@@ -1103,3 +1103,67 @@ fn reported_empty_input_reads_nothing() {
     assert_eq!(CrossEntropy::new().gradient(empty, &[0, 0], 1.0, &mut []), error);
     assert_eq!(BinaryCrossEntropy::new().gradient(empty, empty, 1.0, &mut []), error);
 }
+
+#[test]
+fn a_binary_element_whose_only_side_has_weight_0_is_absent() {
+    let (x, y) = ([NAN, 1.0], [1.0, 0.0]);
+    let rows = Rows::new(&x, 2, 1).unwrap();
+    let targets = Rows::new(&y, 2, 1).unwrap();
+    for backend in Backend::all() {
+        for gamma in [0.0, 1.5, 2.0] {
+            let loss = BinaryCrossEntropy::new().backend(backend).pos_weights(&[0.0]).focal(gamma);
+            let (mut losses, mut gradient) = ([7.0; 2], [7.0; 2]);
+            loss.rows(rows, targets, &mut losses).unwrap();
+            loss.gradient(rows, targets, 1.0, &mut gradient).unwrap();
+            assert_eq!((losses[0], gradient[0]), (0.0, 0.0), "{backend:?}, {gamma}");
+            assert!(losses[1] > 0.0 && gradient[1] > 0.0, "{backend:?}, {gamma}");
+        }
+    }
+}
+
+#[test]
+fn a_label_keeps_its_gradient_where_that_of_the_others_is_0() {
+    // At lse = -1 / (2 z) the z-loss takes all of p_c away from the other classes.
+    for (x, label) in [(vec![-1.0], 0), (vec![-1.0, -40.0], 1)] {
+        for backend in Backend::all() {
+            let mut gradient = vec![7.0; x.len()];
+            let loss = CrossEntropy::new().backend(backend).z_loss(0.5);
+            loss.row_gradient(&x, label, &mut gradient).unwrap();
+            let want = if x.len() == 1 { vec![-1.0] } else { vec![0.0, -1.0] };
+            assert_eq!(gradient, want, "{backend:?}, {x:?}");
+        }
+    }
+}
+
+#[test]
+fn class_weights_of_1_change_no_gradient_of_a_nan_probability() {
+    let (p, y) = ([0.2, NAN], [1.0, 0.0]);
+    for weights in [None, Some(&[1.0, 1.0])] {
+        let mut gradient = [7.0; 2];
+        let mut loss = ClippedCrossEntropy::new();
+        if let Some(weights) = weights {
+            loss = loss.class_weights(weights);
+        }
+        assert!(loss.row_gradient(&p, &y, &mut gradient).unwrap().is_nan());
+        assert!(gradient[0] == -5.0 && gradient[1].is_nan(), "{weights:?}: {gradient:?}");
+    }
+}
+
+#[test]
+fn a_focal_alpha_of_0_leaves_every_row_out() {
+    let x = [1.0, NAN];
+    for backend in Backend::all() {
+        let loss = CrossEntropy::new().backend(backend).focal_alpha(0.0);
+        let clipped = ClippedCrossEntropy::new().backend(backend).focal_alpha(0.0);
+        for target in [Target::Label(0), Target::Distribution(&[1.0, 0.0])] {
+            let mut gradient = [7.0; 2];
+            assert_eq!(loss.row_gradient(&x, target, &mut gradient), Ok(0.0));
+            assert_eq!(gradient, [0.0; 2]);
+            gradient = [7.0; 2];
+            assert_eq!(loss.row(&x, target), Ok(0.0));
+            assert_eq!(clipped.row_gradient(&x, target, &mut gradient), Ok(0.0));
+            assert_eq!(gradient, [0.0; 2]);
+            assert_eq!(clipped.row(&x, target), Ok(0.0));
+        }
+    }
+}

@@ -177,7 +177,10 @@ impl BinaryTerms {
             let sum = s.add(slope, s.mul(s.splat(self.gamma), turn));
             let product = s.mul(power(s, wrong, self.gamma), sum);
             let product = s.select(is_finite(s, sum), product, sum);
-            s.select(s.eq(wrong, zero), zero, product)
+            let product = s.select(s.eq(wrong, zero), zero, product);
+            // Where neither side counts, a NaN does not either.
+            let rest = s.select(s.eq(sides.negative, zero), zero, product);
+            s.select(s.eq(sides.weighted_positive, zero), rest, product)
         };
         weighted(s, sides.balance, slope)
     }

@@ -125,7 +125,7 @@ pub(crate) fn loss_sum<S: Simd>(
 }
 
 /// Turns a block of probabilities into `scale` times the gradient of its terms: `-v / p` without a
-/// focal factor, 0 where the probability is clipped or counts nothing.
+/// focal factor, 0 where the probability is clipped or counts nothing; `hides` as in [`loss_sum`].
 #[inline(always)]
 pub(crate) fn gradient_in_place<S: Simd>(
     s: S,
@@ -134,15 +134,18 @@ pub(crate) fn gradient_in_place<S: Simd>(
     range: ClipRange,
     gamma: f32,
     scale: f32,
+    hides: bool,
 ) {
+    let hidden = s.splat(if hides { 0.0 } else { f32::NAN });
     let (zero, one, lo, hi) = (s.splat(0.0), s.splat(1.0), s.splat(range.lo), s.splat(range.hi));
     for (p, v) in p.chunks_mut(S::LANES).zip(v.chunks(S::LANES)) {
         let (x, v) = (s.load(p, 1.0), s.load(v, 0.0));
         let loss = s.sub(zero, ln(s, x));
         let slope = focal_slope(s, x, s.sub(one, x), loss, gamma);
         let gradient = s.div(s.mul(s.mul(s.splat(-scale), v), slope), x);
-        let absent = s.select(s.eq(v, zero), zero, gradient);
-        s.store(canonical(s, s.select(is_clipped(s, x, lo, hi), zero, absent)), p);
+        let absent = s.select(s.eq(x, x), zero, hidden);
+        let gradient = s.select(s.eq(v, zero), absent, gradient);
+        s.store(canonical(s, s.select(is_clipped(s, x, lo, hi), zero, gradient)), p);
     }
 }
 

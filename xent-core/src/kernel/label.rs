@@ -288,7 +288,7 @@ impl RowFactors {
     /// nothing, also where it holds a NaN; NaN in one that has no loss.
     #[inline(always)]
     fn constant(&self) -> Option<f32> {
-        if self.others == 0.0 {
+        if self.others == 0.0 && self.label == 0.0 {
             Some(0.0)
         } else if self.m.is_finite() && !self.others.is_nan() {
             None

@@ -459,7 +459,7 @@ impl<'w> ClippedCrossEntropy<'w> {
         };
         let label_weight = label.map_or(1.0, |label| self.label_weight(label));
         let counts = label_weight != 0.0 || self.options.label_smoothing != 0.0;
-        if sample_weight == 0.0 || !counts {
+        if sample_weight == 0.0 || !counts || self.options.focal_alpha == 0.0 {
             return Prepared::Absent;
         }
         if !self.normalize {
@@ -542,7 +542,7 @@ impl<'w> ClippedCrossEntropy<'w> {
         if let (Some(label), false) = (label, self.reads_all_classes()) {
             let mut gradient = [p.get(label).copied().unwrap_or(f32::NAN)];
             let weight = [self.options.class_weight(label)];
-            backend.clipped_gradient_in_place(&mut gradient, &weight, clip, gamma, scale);
+            backend.clipped_gradient_in_place(&mut gradient, &weight, clip, gamma, scale, false);
             p.fill(0.0);
             if let Some(to) = p.get_mut(label) {
                 *to = gradient[0];
@@ -560,7 +560,10 @@ impl<'w> ClippedCrossEntropy<'w> {
         for (i, p) in p.chunks_mut(BLOCK).enumerate() {
             let v = self.class_terms(targets, position, i * BLOCK, p, &mut v_buffer);
             match &normalizer {
-                None => backend.clipped_gradient_in_place(p, v, clip, gamma, scale),
+                None => {
+                    let hides = self.hides_nan();
+                    backend.clipped_gradient_in_place(p, v, clip, gamma, scale, hides);
+                }
                 Some(n) => {
                     backend.normalized_gradient_in_place(p, v, n, clip, gamma, [total, scale]);
                 }

@@ -469,6 +469,11 @@ impl<'w> CrossEntropy<'w> {
         Extras { gamma: self.options.focal_gamma, z_loss: self.z_loss }
     }
 
+    /// Whether every term is multiplied by 0, and nothing is added.
+    fn costs_nothing(&self) -> bool {
+        self.options.focal_alpha == 0.0 && self.z_loss == 0.0
+    }
+
     /// Whether a row with a label needs no sum over the classes but its state.
     fn reads_label_only(&self) -> bool {
         self.options.label_smoothing == 0.0
@@ -833,6 +838,8 @@ impl RowLoss for CrossEntropy<'_> {
     fn losses(&self, x: &Rows<'_>, targets: &Targets<'_>, out: &mut [f32]) {
         if let (true, Some(labels)) = (self.is_plain(), targets.unweighted_labels()) {
             plain_label_losses(self.backend, x, labels, out);
+        } else if self.costs_nothing() {
+            out.fill(0.0);
         } else if self.transform != LogitTransform::NONE && x.classes() <= BLOCK {
             self.transformed_losses(x, targets, out);
         } else {
@@ -848,6 +855,11 @@ impl RowLoss for CrossEntropy<'_> {
         losses: &mut [f32],
         out: &mut [f32],
     ) {
+        if self.costs_nothing() {
+            losses.fill(0.0);
+            out.fill(0.0);
+            return;
+        }
         let classes = out.len().checked_div(losses.len()).unwrap_or(0).max(1);
         let plain_logits = self.transform == LogitTransform::NONE;
         if matches!(targets.kind, Kind::Labels(_)) && self.reads_label_only() && plain_logits {
