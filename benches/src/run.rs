@@ -99,7 +99,7 @@ pub fn bench<I>(
     bench_all(c, Contender::all(), operation, size, shape, input, expected, run);
 }
 
-/// As [`bench`], without the loops: for what has no textbook loop.
+/// As [`bench()`], without the loops: for what has no textbook loop.
 pub fn bench_backends<I>(
     c: &mut Criterion,
     operation: &str,
