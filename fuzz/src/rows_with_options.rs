@@ -299,7 +299,8 @@ impl Call<'_> {
             Target::Distribution(y) => y.to_vec(),
         };
         let sample_weight = self.options.sample_weight(row);
-        if sample_weight == 0.0 {
+        let z_loss = matches!(self.input, Input::Logits) && self.options.z_loss != 0.0;
+        if sample_weight == 0.0 || (self.options.focal_alpha == Some(0.0) && !z_loss) {
             return Expected::nothing_counts(classes);
         }
         let huge = |x: &f32| x.is_finite() && x.abs() > HUGE;
