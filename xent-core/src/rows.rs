@@ -377,7 +377,7 @@ impl<'a> Rows<'a> {
             if class_stride == 1 {
                 for (row, to) in out.chunks_exact_mut(classes.max(1)).enumerate() {
                     let start = row * row_stride;
-                    if let Some(from) = x.get(start..start + classes) {
+                    if let Some(from) = x.get(start..start + to.len()) {
                         to.copy_from_slice(from);
                     }
                 }
