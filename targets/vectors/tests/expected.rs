@@ -43,6 +43,9 @@ fn nothing_is_expected_that_is_not_computed() {
 /// A result in f64, and by how much a backend may differ.
 type Wanted = (f64, f64);
 
+/// The loss of a row, and its gradient.
+type RowWanted = (Wanted, Vec<Wanted>);
+
 /// ULP of `scale`.
 fn within(want: f64, ulp: f64, scale: f64) -> Wanted {
     (want, ulp * accuracy::ULP * scale.abs() + 2_f64.powi(-149))
@@ -148,18 +151,18 @@ fn wanted_mean(case: &Case, xs: &[Vec<f32>], class_weights: &[f32]) -> Vec<Wante
 }
 
 /// Losses, then gradients, of rows of probabilities or logits with the options of each.
-fn losses_and_gradients(rows: Vec<(Wanted, Vec<Wanted>)>) -> Vec<Wanted> {
+fn losses_and_gradients(rows: Vec<RowWanted>) -> Vec<Wanted> {
     let losses: Vec<Wanted> = rows.iter().map(|(loss, _)| *loss).collect();
     losses.into_iter().chain(rows.into_iter().flat_map(|(_, gradient)| gradient)).collect()
 }
 
-fn logit_row(x: &[f32], y: &[f32], options: &Options<'_>) -> (Wanted, Vec<Wanted>) {
+fn logit_row(x: &[f32], y: &[f32], options: &Options<'_>) -> RowWanted {
     let row = LogitCase::new(x, y, options);
     let gradient = row.gradient.into_iter().zip(row.gradient_allowed).collect();
     ((row.loss, row.loss_allowed), gradient)
 }
 
-fn prob_row(p: &[f32], y: &[f32], options: &Options<'_>) -> (Wanted, Vec<Wanted>) {
+fn prob_row(p: &[f32], y: &[f32], options: &Options<'_>) -> RowWanted {
     let row = ProbCase::new(p, y, options);
     let mut gradient: Vec<Wanted> = row.gradient.into_iter().zip(row.gradient_allowed).collect();
     if row.at_an_end {
@@ -193,11 +196,10 @@ fn wanted(case: &Case, inputs: &Inputs) -> Vec<Wanted> {
         TargetKind::Label => vec![one_hot(classes, label); n_rows],
         TargetKind::Distribution => ys.clone(),
     };
-    let class_rows = |kind, of: &dyn Fn(&[f32], &[f32]) -> (Wanted, Vec<Wanted>)| {
+    let class_rows = |kind, of: &dyn Fn(&[f32], &[f32]) -> RowWanted| {
         xs.iter().zip(targets(kind)).map(|(x, y)| of(x, &y)).collect::<Vec<_>>()
     };
-    let losses =
-        |rows: Vec<(Wanted, Vec<Wanted>)>| rows.into_iter().map(|(loss, _)| loss).collect();
+    let losses = |rows: Vec<RowWanted>| rows.into_iter().map(|(loss, _)| loss).collect();
     match operation {
         Operation::LogSumExp | Operation::MergedLogSumExp => {
             let mut x = x.clone();
