@@ -16,7 +16,11 @@
 /// 2^-23: the distance from 1 to the next f32. A bound of `b` ULP of `v` is `b * ULP * |v|`.
 pub const ULP: f64 = 1.0 / 8_388_608.0;
 
-/// [`log_sum_exp`](crate::log_sum_exp): ULP of the larger of `|m|` and the result.
+/// [`log_sum_exp`](crate::log_sum_exp): ULP of the larger of the result's absolute value and of `ln(1 + s)`, plus
+/// `D / 2` ULP of `ln(1 + s)`, which is
+/// [`reference::log_sum_exp_excess`](crate::reference::log_sum_exp_excess).
+///
+/// The result is `m + ln(1 + s)`: where the two nearly cancel, it keeps the absolute error of the second.
 pub const LOG_SUM_EXP: f64 = 4.0;
 
 /// [`CrossEntropy`](crate::CrossEntropy) with a class, [`LogSumExp::loss`](crate::LogSumExp::loss):
@@ -125,9 +129,11 @@ pub const CLIPPED_BINARY_GRADIENT: f64 = 4.0;
 /// more `D / 2`, for the slope of the factor.
 pub const FOCAL: f64 = 1.5;
 
-/// What a z-loss adds to the error of a loss: ULP of `z_loss |lse| max(|m|, |lse|)`, the same part of
-/// which `lse` is known to, plus `D`.
-pub const Z_LOSS: f64 = 2.0;
+/// What a z-loss adds to the error of a loss: ULP of `z_loss lse^2`, and twice what [`LOSS`] allows for
+/// `ln(1 + s)`, times `z_loss |lse|`.
+///
+/// With `lse = m + ln(1 + s)`, the first is the roundings of the sum, the square and the products.
+pub const Z_LOSS: f64 = 4.0;
 
 /// What a temperature, or a soft cap, adds for each unit of distance of the quotients: `m - z_c` and `D`
 /// count one ULP instead of half an ULP. Binary losses: ULP for each unit of `|z|`, of loss and gradient.

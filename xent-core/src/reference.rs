@@ -95,6 +95,17 @@ pub fn log_sum_exp(x: &[f32]) -> f64 {
     if m.is_finite() { m + log1p(s) } else { m }
 }
 
+/// `ln(1 + s)`: by how much the log-sum-exp exceeds the maximum, which is the loss of the maximum.
+///
+/// ```
+/// assert_eq!(xent_core::reference::log_sum_exp_excess(&[-3.0, -3.0]), 2_f64.ln());
+/// ```
+#[must_use]
+pub fn log_sum_exp_excess(x: &[f32]) -> f64 {
+    let (m, s) = max_and_sum(x);
+    if m.is_finite() { log1p(s) } else { f64::NAN }
+}
+
 /// The mean of `m - x_i` over the elements that are not the first maximum, weighted by
 /// `exp(x_i - m)`: the `D` of [`accuracy`]. 0 where the weights are 0.
 ///

@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{Ledger, Random, hard_rows, lengths, short_lengths};
+use common::{Ledger, Random, hard_rows, lengths, log_sum_exp_bound, short_lengths};
 use proptest::prelude::*;
 use xent_core::{
     Backend, BinaryCrossEntropy, ClippedBinaryCrossEntropy, ClippedCrossEntropy, CrossEntropy,
@@ -28,10 +28,10 @@ impl<'a> Logits<'a> {
     }
 
     fn check_log_sum_exp(&self, ledger: &mut Ledger, case: &dyn Fn() -> String) {
+        let (ulp, scale) = log_sum_exp_bound(self.x);
         for backend in Backend::all() {
             let got = backend.log_sum_exp(self.x);
-            let scale = self.m.abs().max(self.lse.abs());
-            ledger.check(backend, got, self.lse, accuracy::LOG_SUM_EXP, scale, case);
+            ledger.check(backend, got, self.lse, ulp, scale, case);
         }
     }
 
@@ -172,12 +172,12 @@ fn states_that_are_pushed_and_merged_are_within_the_bounds() {
             let pushed: LogSumExp = x.iter().copied().collect();
             let merged = x.chunks(7).map(LogSumExp::of).fold(LogSumExp::EMPTY, LogSumExp::merge);
             let halves = LogSumExp::of(&x[n / 2..]).merge(LogSumExp::of(&x[..n / 2]));
+            let (lse_ulp, scale) = log_sum_exp_bound(&x);
             for (way, state) in [("pushed", pushed), ("merged", merged), ("halves", halves)] {
                 let case = || format!("{n} logits, {name}, {way}");
                 for backend in Backend::all() {
                     let got = backend.log_sum_exp_value(state);
-                    let scale = want.m.abs().max(want.lse.abs());
-                    lse.check(backend, got, want.lse, accuracy::LOG_SUM_EXP, scale, &case);
+                    lse.check(backend, got, want.lse, lse_ulp, scale, &case);
                     let got = backend.log_sum_exp_loss(state, x[n - 1]);
                     let exact = reference::cross_entropy(&x, n - 1);
                     let ulp = accuracy::LOSS + want.distance / 2.0;

@@ -79,7 +79,13 @@ impl<'a> Logits<'a> {
     /// `m + ln(1 + s)`.
     #[must_use]
     pub fn log_sum_exp(&self) -> f64 {
-        self.max() + log1p(self.sum)
+        self.max() + self.log_sum_exp_excess()
+    }
+
+    /// `ln(1 + s)`: by how much the log-sum-exp exceeds the maximum.
+    #[must_use]
+    pub fn log_sum_exp_excess(&self) -> f64 {
+        log1p(self.sum)
     }
 
     /// The mean of `m - z_c` over all but the first maximum, weighted by `exp(z_c - m)`: the `D` of
@@ -158,8 +164,8 @@ pub fn cross_entropy_gradient(x: &[f32], y: &[f32], options: &Options<'_>, out: 
 }
 
 /// The sums of the absolute values of what [`cross_entropy_gradient`] adds: by `z_c`,
-/// `w (p_c Σ |u| + |u_c| (1 - p_c) + 2 z_loss max(|m|, |lse|) p_c)`; where one class counts alone, as
-/// with a label, `p_c |u_c|` is not in it.
+/// `w (p_c Σ |u| + |u_c| (1 - p_c) + 2 z_loss max(|lse|, ln(1 + s)) p_c)`; where one class counts alone,
+/// as with a label, `p_c |u_c|` is not in it.
 ///
 /// ```
 /// use xent_core::reference::{Options, cross_entropy_gradient_scale};
@@ -186,8 +192,8 @@ fn gradient(x: &[f32], y: &[f32], options: &Options<'_>, out: &mut [f64], absolu
     };
     let total = Sum::of((0..x.len()).map(u));
     let one_counts = (0..x.len()).filter(|&c| options.count(y, c) != 0.0).count() == 1;
-    let (m, lse) = (logits.max(), logits.log_sum_exp());
-    let lse = if absolute { m.abs().max(lse.abs()) } else { lse };
+    let lse = logits.log_sum_exp();
+    let lse = if absolute { lse.abs().max(logits.log_sum_exp_excess()) } else { lse };
     let z_slope = 2.0 * f64::from(options.z_loss) * lse;
     for (c, out) in out.iter_mut().enumerate().take(x.len()) {
         let (p, own) = (logits.softmax(c), u(c) * logits.rest(c));

@@ -206,9 +206,10 @@ impl LogitCase {
         let cap_ulp =
             if caps { accuracy::SOFT_CAP * largest / f64::from(options.temperature) } else { 0.0 };
 
-        let (m, lse) = (logits.max(), logits.log_sum_exp());
-        let z_loss = sample * f64::from(options.z_loss) * lse.abs() * m.abs().max(lse.abs());
-        let mut allowed = (accuracy::Z_LOSS + 2.0 * distance_ulp) * z_loss;
+        let (lse, excess) = (logits.log_sum_exp(), logits.log_sum_exp_excess());
+        let z_loss = sample * f64::from(options.z_loss) * lse.abs();
+        let mut allowed = accuracy::Z_LOSS * z_loss * lse.abs()
+            + 2.0 * (accuracy::LOSS + distance_ulp) * z_loss * excess;
         // The largest of what the classes that count add to a gradient.
         let mut focal_gradient_ulp = 0.0;
         let (mut n_counted, mut total_slope) = (0, 0.0);

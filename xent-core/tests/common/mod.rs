@@ -7,7 +7,7 @@ pub(crate) mod calls;
 
 use rand::rngs::Xoshiro256PlusPlus;
 use rand::{Rng, SeedableRng};
-use xent_core::{Backend, accuracy};
+use xent_core::{Backend, accuracy, reference};
 
 /// Lengths around every lane, group, block and chunk edge.
 pub(crate) fn lengths() -> Vec<usize> {
@@ -90,6 +90,14 @@ pub(crate) fn hard_rows(n: usize) -> Vec<(String, Vec<f32>)> {
     rows.push(("offset 1e4".to_string(), offset(1e4)));
     rows.push(("offset -1e30".to_string(), offset(-1e30)));
     rows
+}
+
+/// ULP of `scale` that a log-sum-exp of these logits may be off by, and that `scale`.
+pub(crate) fn log_sum_exp_bound(x: &[f32]) -> (f64, f64) {
+    let excess = reference::log_sum_exp_excess(x);
+    let scale = reference::log_sum_exp(x).abs().max(excess);
+    let share = if excess > 0.0 { excess / scale } else { 0.0 };
+    (accuracy::LOG_SUM_EXP + reference::mean_distance(x) / 2.0 * share, scale)
 }
 
 /// Compares results with the reference and keeps the worst, as a share of what is allowed.
