@@ -84,6 +84,7 @@ kernels! {
     log_softmax_of(x: &[f32], state: &LogSumExp, out: &mut [f32]) = softmax::log_softmax;
     log_softmax_of_in_place(x: &mut [f32], state: &LogSumExp) = softmax::log_softmax_in_place;
 
+    label_loss(x: &[f32], label: usize) -> f32 = label::loss;
     label_losses(x: &[f32], layout: Layout, labels: &[usize], out: &mut [f32]) = label::losses;
     weighted_label_losses(
         x: &[f32], layout: Layout, rows: LabelRows<'_>, extras: Extras, out: &mut [f32]

@@ -104,6 +104,7 @@ impl LogSumExp {
     /// assert_eq!(state.merge(LogSumExp::EMPTY), state);
     /// ```
     #[must_use]
+    #[inline(never)] // once a block and more: one copy of it
     pub fn merge(self, other: LogSumExp) -> LogSumExp {
         let (big, small) = if self.max >= other.max { (self, other) } else { (other, self) };
         if small.max == f32::NEG_INFINITY

@@ -8,6 +8,15 @@
 /// Virtual lanes of the summation tree: element `i` of a block belongs to lane `i % 32` everywhere.
 pub(crate) const VIRTUAL_LANES: usize = 32;
 
+/// A part of a kernel that several kernels have in common: a function and its arguments.
+///
+/// `run` is called by [`Simd::shared`] alone.
+pub(crate) trait Part<S: Simd> {
+    type Output;
+
+    fn run(self, s: S) -> Self::Output;
+}
+
 /// One instruction set: a vector of `LANES` f32 and the operations on it.
 ///
 /// Every method, and every function that is generic over `S: Simd`, carries `#[inline(always)]`:
@@ -26,6 +35,9 @@ pub(crate) trait Simd: Copy {
     const LANES: usize;
     /// Whether [`mul_add`](Simd::mul_add) rounds once: the class that gives the same bits.
     const FUSED: bool;
+
+    /// Runs a part. Where no instruction set is switched on for it, all callers share one copy of its code.
+    fn shared<P: Part<Self>>(self, part: P) -> P::Output;
 
     fn splat(self, x: f32) -> Self::F32;
     /// A row with `x` in every register.

@@ -58,7 +58,10 @@ fn every_function_over_simd_is_always_inlined() {
             let attributes =
                 lines[..i].iter().rev().take_while(|l| l.trim_start().starts_with('#'));
             let inlined = attributes.into_iter().any(|l| l.contains("#[inline(always)]"));
-            assert!(inlined, "{}:{}: no #[inline(always)]: {code}", file.display(), i + 1);
+            // Plain code has no target features to lose: its callers share a copy of a part.
+            let plain_part = file.ends_with("scalar.rs") && code.starts_with("fn shared<");
+            let place = format!("{}:{}", file.display(), i + 1);
+            assert!(inlined || plain_part, "{place}: no #[inline(always)]: {code}");
         }
     }
     assert!(n_functions > 120, "only {n_functions} functions over S: Simd were found");

@@ -6,7 +6,7 @@ use core::arch::x86::*;
 #[cfg(target_arch = "x86_64")]
 use core::arch::x86_64::*;
 
-use crate::simd::{Simd, VIRTUAL_LANES};
+use crate::simd::{Part, Simd, VIRTUAL_LANES};
 
 /// Proof that this CPU, and the code that runs, have AVX2 and FMA.
 #[derive(Clone, Copy)]
@@ -51,6 +51,10 @@ impl Simd for Avx2 {
     const LANES: usize = LANES;
     const FUSED: bool = true;
 
+    #[inline(always)]
+    fn shared<P: Part<Self>>(self, part: P) -> P::Output {
+        part.run(self)
+    }
     #[inline(always)]
     fn splat(self, x: f32) -> __m256 {
         avx2!(_mm256_set1_ps(x))

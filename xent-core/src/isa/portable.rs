@@ -4,7 +4,7 @@
 use wide::bytemuck::cast;
 use wide::{f32x8, i32x8};
 
-use crate::simd::{Simd, VIRTUAL_LANES};
+use crate::simd::{Part, Simd, VIRTUAL_LANES};
 
 /// What the whole build was compiled for.
 #[derive(Clone, Copy)]
@@ -30,6 +30,10 @@ impl Simd for Portable {
     const LANES: usize = LANES;
     const FUSED: bool = cfg!(any(target_feature = "fma", target_arch = "aarch64"));
 
+    #[inline(always)]
+    fn shared<P: Part<Self>>(self, part: P) -> P::Output {
+        part.run(self)
+    }
     #[inline(always)]
     fn splat(self, x: f32) -> f32x8 {
         f32x8::splat(x)

@@ -1,6 +1,6 @@
 //! One lane, plain Rust: for targets without SIMD, and to compare the others with.
 
-use crate::simd::{Simd, VIRTUAL_LANES};
+use crate::simd::{Part, Simd, VIRTUAL_LANES};
 
 /// Every CPU can do this.
 #[derive(Clone, Copy)]
@@ -14,6 +14,11 @@ impl Simd for Scalar {
     const LANES: usize = 1;
     const FUSED: bool = false;
 
+    // Never inlined: plain code needs no target features, and flash is scarce where it runs.
+    #[inline(never)]
+    fn shared<P: Part<Self>>(self, part: P) -> P::Output {
+        part.run(self)
+    }
     #[inline(always)]
     fn splat(self, x: f32) -> f32 {
         x

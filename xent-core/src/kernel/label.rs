@@ -19,7 +19,7 @@
 //! Source: the chain rule; T.-Y. Lin et al., Focal Loss for Dense Object Detection (2017), for the
 //! focal factor; PaLM (A. Chowdhery et al., 2022), section 5, for the z-loss.
 
-use super::log_sum_exp::state;
+use super::log_sum_exp::{self, state};
 use super::map::{canonical, is_finite, map, map_in_place};
 use super::rows_in_lanes::{self, Layout};
 use super::softmax::ScaledExp;
@@ -237,6 +237,12 @@ fn losses_of<S: Simd, F: Finish<S>>(
         let states = States::of_rows(s, x, layout, out.len());
         s.store(finish.losses(s, &states, s.load(&label_logits, 0.0), first), out);
     }
+}
+
+/// The loss of one row.
+#[inline(always)]
+pub(crate) fn loss<S: Simd>(s: S, x: &[f32], label: usize) -> f32 {
+    log_sum_exp::loss(s, &state(s, x), x.get(label).copied().unwrap_or(f32::NAN))
 }
 
 /// Losses of the rows in `x`, one for each element of `out`.

@@ -13,10 +13,10 @@ use super::map::canonical;
 use super::rows_in_lanes::{self, Layout};
 use super::tree::{BLOCK, CHUNK, Term, block_max, block_sum, lane_count};
 use crate::log_sum_exp::LogSumExp;
-use crate::math::exp::{SCALE, UNSCALE, exp_scaled};
-use crate::math::ln_1p::ln_1p;
+use crate::math::exp::{LOWEST, SCALE, UNSCALE, exp_of_exponent, exp_scaled, exponent, is_plain};
+use crate::math::ln_1p::{ln_1p, ln_1p_of_sum};
 use crate::math::pair::Pair;
-use crate::simd::Simd;
+use crate::simd::{Part, Simd};
 
 /// `exp(x - m) * 2^64`.
 struct Exp<S: Simd> {
@@ -65,19 +65,34 @@ impl<S: Simd> Term<S> for ExpBelowMax<S> {
 
     #[inline(always)]
     fn of(&mut self, s: S, x: S::F32, _: S::F32) -> S::F32 {
-        let is_max = s.eq(x, self.counted);
         let zero = s.splat(0.0);
+        if S::LANES == 1 {
+            // A branch that is seldom taken costs less than two selections.
+            let below = s.sub(x, self.m);
+            let t = exponent(s, below);
+            if !is_plain(s.first(t)) {
+                if s.first(x) == s.first(self.counted) {
+                    self.n_max = s.add(self.n_max, s.splat(1.0));
+                    return zero;
+                }
+                if s.first(below) < LOWEST {
+                    return zero;
+                }
+            }
+            return exp_of_exponent(s, below, t);
+        }
+        let is_max = s.eq(x, self.counted);
         self.n_max = s.add(self.n_max, s.select(is_max, s.splat(1.0), zero));
         s.select(is_max, zero, exp_scaled(s, s.sub(x, self.m)))
     }
 }
 
-/// The state of `x` whose elements equal to the finite maximum `m` are counted.
+/// The sum of a block relative to `m`, and how many elements are `counted`.
 #[inline(always)]
-fn block_state<S: Simd>(s: S, x: &[f32], m: f32) -> LogSumExp {
-    let mut term = ExpBelowMax::new(s, s.splat(m));
+fn sum_and_count<S: Simd>(s: S, x: &[f32], m: f32, counted: f32) -> (Pair, f32) {
+    let mut term = ExpBelowMax::counting(s, s.splat(m), s.splat(counted));
     let sum = block_sum(s, x, x, &mut term);
-    with_ties(m, sum, lane_count(s, term.n_max()))
+    (sum, lane_count(s, term.n_max()))
 }
 
 /// The state of a block whose maximum is there `n_max` times and whose other terms are `sum`.
@@ -88,16 +103,34 @@ fn with_ties(m: f32, sum: Pair, n_max: f32) -> LogSumExp {
     LogSumExp::from_parts(m, sum)
 }
 
+/// `state` and the sum of a block relative to `m`: the new maximum, which is there `n_max` times, or the
+/// running one.
+#[inline(always)]
+fn merged(state: LogSumExp, is_new: bool, m: f32, sum: Pair, n_max: f32) -> LogSumExp {
+    if is_new {
+        with_ties(m, sum, n_max).merge(state)
+    } else {
+        LogSumExp::from_parts(m, state.scaled_sum().add(sum))
+    }
+}
+
 /// `state` and one block of at most [`BLOCK`] elements.
 #[inline(always)]
 fn push_block<S: Simd>(s: S, state: LogSumExp, x: &[f32]) -> LogSumExp {
     let m = block_max(s, x);
     let running = state.max();
-    let next = if m <= running && running.is_finite() {
+    let is_new = m > running && m < f32::INFINITY;
+    let next = if S::LANES == 1 && (is_new || m <= running && running.is_finite()) {
+        // One loop for both: the comparison that counts is made anyway.
+        let (max, counted) = if is_new { (m, m) } else { (running, f32::NAN) };
+        let (sum, n_max) = sum_and_count(s, x, max, counted);
+        merged(state, is_new, max, sum, n_max)
+    } else if m <= running && running.is_finite() {
         let sum = block_sum(s, x, x, &mut Exp { m: s.splat(running) });
-        LogSumExp::from_parts(running, state.scaled_sum().add(sum))
-    } else if m > running && m < f32::INFINITY {
-        block_state(s, x, m).merge(state)
+        merged(state, false, running, sum, 0.0)
+    } else if is_new {
+        let (sum, n_max) = sum_and_count(s, x, m, m);
+        merged(state, true, m, sum, n_max)
     } else {
         return push_special(state, x);
     };
@@ -110,10 +143,10 @@ fn push_block<S: Simd>(s: S, state: LogSumExp, x: &[f32]) -> LogSumExp {
 fn push_special(state: LogSumExp, x: &[f32]) -> LogSumExp {
     let mut next = state;
     for &x in x {
-        if x.is_nan() {
+        if x.is_nan() || next.max().is_nan() {
             return LogSumExp::NAN;
         }
-        if x == f32::INFINITY && !next.max().is_nan() {
+        if x == f32::INFINITY {
             next = LogSumExp::INFINITY;
         }
     }
@@ -184,15 +217,44 @@ pub(crate) fn push<S: Simd>(s: S, state: &mut BlockState, x: &[f32]) {
 
 #[inline(always)]
 pub(crate) fn state<S: Simd>(s: S, x: &[f32]) -> LogSumExp {
-    let mut state = BlockState::EMPTY;
-    push(s, &mut state, x);
-    state.state()
+    s.shared(StateOf(x))
+}
+
+struct StateOf<'a>(&'a [f32]);
+
+impl<S: Simd> Part<S> for StateOf<'_> {
+    type Output = LogSumExp;
+
+    #[inline(always)]
+    fn run(self, s: S) -> LogSumExp {
+        let mut chunks = LogSumExp::EMPTY;
+        for chunk in self.0.chunks(CHUNK) {
+            let mut state = LogSumExp::EMPTY;
+            for block in chunk.chunks(BLOCK) {
+                state = push_block(s, state, block);
+            }
+            chunks = chunks.merge(state);
+        }
+        chunks
+    }
 }
 
 /// `ln(1 + s)` of a finite state.
 #[inline(always)]
 pub(crate) fn ln_1p_sum<S: Simd>(s: S, state: &LogSumExp) -> f32 {
-    s.first(ln_1p(s, s.splat(state.scaled_sum().hi * UNSCALE)))
+    s.shared(Ln1p(state.scaled_sum().hi * UNSCALE))
+}
+
+/// Of a sum of at most 2^60.
+struct Ln1p(f32);
+
+impl<S: Simd> Part<S> for Ln1p {
+    type Output = f32;
+
+    #[inline(always)]
+    fn run(self, s: S) -> f32 {
+        s.first(ln_1p_of_sum(s, s.splat(self.0)))
+    }
 }
 
 /// `m + ln(1 + s)`; the maximum itself where that is infinite or NaN.

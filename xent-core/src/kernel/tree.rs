@@ -38,6 +38,9 @@ pub(crate) trait Term<S: Simd> {
 /// A term that looks at one slice gets it twice.
 #[inline(always)]
 pub(crate) fn block_sum<S: Simd, T: Term<S>>(s: S, x: &[f32], y: &[f32], term: &mut T) -> Pair {
+    if S::LANES == 1 {
+        return block_sum_by_lane(s, x, y, term);
+    }
     let zero = s.splat(0.0);
     let mut sum = s.row(zero);
     let mut error = s.row(zero);
@@ -82,6 +85,74 @@ pub(crate) fn block_sum<S: Simd, T: Term<S>>(s: S, x: &[f32], y: &[f32], term: &
     }
 
     fold_lanes(s, sum.as_mut(), error.as_mut(), x.len())
+}
+
+/// The same where there is one lane: a virtual lane after the other, in the order in which the halves
+/// of the tree are complete, so that a handful of sums wait and not 32.
+///
+/// Lane `l` is followed by `l + 16`, then both by `l + 8` and `l + 24`: their numbers read backwards count
+/// up. A 1 at the end of the count is a sum of the same height that waits for this one.
+#[inline(always)]
+fn block_sum_by_lane<S: Simd, T: Term<S>>(s: S, x: &[f32], y: &[f32], term: &mut T) -> Pair {
+    const HEIGHT: u32 = VIRTUAL_LANES.ilog2();
+    let n = x.len();
+    let spare =
+        n.clamp(1, VIRTUAL_LANES).next_power_of_two().leading_zeros() - (usize::BITS - 1 - HEIGHT);
+    // What is read was written before; zeros would bring in `memset`.
+    let nothing = s.splat(f32::NAN);
+    let mut waiting = [(nothing, nothing); HEIGHT as usize];
+    let (mut sum, mut error) = (nothing, nothing);
+    for i in 0..(VIRTUAL_LANES as u32) >> spare {
+        let at = ((i << spare).reverse_bits() >> (u32::BITS - HEIGHT)) as usize;
+        (sum, error) = lane_sum(s, x, y, at, term);
+        for (bit, waiting) in waiting.iter_mut().enumerate() {
+            if i >> bit & 1 == 0 {
+                *waiting = (sum, error);
+                break;
+            }
+            (sum, error) = add_keeping_error(s, waiting.0, s.add(waiting.1, error), sum);
+        }
+    }
+    or_infinite(Pair::ordered_sum(s.first(sum), s.first(error)), s.first(sum))
+}
+
+/// The sum of the virtual lane whose first element is at `at`, and its rounding errors.
+#[inline(always)]
+fn lane_sum<S: Simd, T: Term<S>>(
+    s: S,
+    x: &[f32],
+    y: &[f32],
+    mut at: usize,
+    term: &mut T,
+) -> (S::F32, S::F32) {
+    const HALF_GROUP: usize = GROUP / 2;
+    let zero = s.splat(0.0);
+    let (mut sum, mut error, mut first_half) = (zero, zero, zero);
+    while let (Some(x0), Some(y0)) = (rest(x, at), rest(y, at)) {
+        let mut half = load_term(s, x0, y0, term);
+        if let (Some(x1), Some(y1)) = (rest(x, at + VIRTUAL_LANES), rest(y, at + VIRTUAL_LANES)) {
+            half = s.add(half, load_term(s, x1, y1, term));
+        }
+        at += HALF_GROUP;
+        if at & HALF_GROUP != 0 {
+            first_half = half;
+        } else {
+            (sum, error) = add_keeping_error(s, sum, error, s.add(first_half, half));
+        }
+    }
+    if at & HALF_GROUP == 0 {
+        (sum, error)
+    } else if at < GROUP {
+        (s.add(first_half, zero), zero) // the sum was 0: nothing is lost
+    } else {
+        add_keeping_error(s, sum, error, first_half)
+    }
+}
+
+/// What begins at `at`, if there is something.
+#[inline(always)]
+fn rest(x: &[f32], at: usize) -> Option<&[f32]> {
+    if at < x.len() { x.get(at..) } else { None }
 }
 
 /// What two sums over the same elements add up for one of them.
@@ -254,6 +325,19 @@ pub(crate) fn lane_max<S: Simd>(s: S, mut max: S::F32) -> f32 {
 /// The maximum of a block; unspecified where it holds a NaN, -inf where it is empty.
 #[inline(always)]
 pub(crate) fn block_max<S: Simd>(s: S, x: &[f32]) -> f32 {
+    if S::LANES == 1 {
+        let mut max = s.splat(f32::NEG_INFINITY);
+        let (fours, rest) = x.as_chunks::<4>();
+        for four in fours {
+            for &x in four {
+                max = s.max(s.splat(x), max);
+            }
+        }
+        for &x in rest {
+            max = s.max(s.splat(x), max);
+        }
+        return s.first(max) + 0.0;
+    }
     let mut max = s.row(s.splat(f32::NEG_INFINITY));
     let (groups, rest) = x.as_chunks::<GROUP>();
     for group in groups {

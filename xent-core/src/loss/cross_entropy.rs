@@ -778,9 +778,7 @@ fn plain_label_loss(backend: Backend, logits: &[f32], label: i64) -> Result<f32,
         return Err(Error::EmptyClasses { n_rows: 1 });
     }
     let label = check_label(label, 0, logits.len())?;
-    let mut out = [0.0];
-    backend.label_losses(logits, Layout::contiguous(logits.len()), &[label], &mut out);
-    Ok(out[0])
+    Ok(backend.label_loss(logits, label))
 }
 
 /// The losses of rows with labels, without options. The labels were checked.

@@ -44,7 +44,20 @@ const C6: f32 = f32::from_bits(0x3ab5_246c); // 0.0013820059
 /// Within 1 ULP.
 #[inline(always)]
 pub(crate) fn exp_scaled<S: Simd>(s: S, x: S::F32) -> S::F32 {
-    let t = s.mul_add(x, s.splat(LOG2_E), s.splat(ROUND));
+    // Below LOWEST n runs out of the exponent's range; at -inf r is NaN.
+    let y = exp_of_exponent(s, x, exponent(s, x));
+    s.select(s.lt(x, s.splat(LOWEST)), s.splat(0.0), y)
+}
+
+/// `n = round(x / ln 2)`, plus [`ROUND`].
+#[inline(always)]
+pub(crate) fn exponent<S: Simd>(s: S, x: S::F32) -> S::F32 {
+    s.mul_add(x, s.splat(LOG2_E), s.splat(ROUND))
+}
+
+/// `exp(x) * 2^64` for `x` from [`LOWEST`] to 0, whose [`exponent`] is `t`; NaN at NaN.
+#[inline(always)]
+pub(crate) fn exp_of_exponent<S: Simd>(s: S, x: S::F32, t: S::F32) -> S::F32 {
     let n = s.sub(t, s.splat(ROUND));
     let r = s.mul_add(n, s.splat(-LN_2_HI), x);
     let r = s.mul_add(n, s.splat(-LN_2_LO), r);
@@ -61,6 +74,13 @@ pub(crate) fn exp_scaled<S: Simd>(s: S, x: S::F32) -> S::F32 {
     };
 
     let power = s.with_bits(s.shl_23(s.bits(t)));
-    // Below LOWEST n runs out of the exponent's range; at -inf r is NaN.
-    s.select(s.lt(x, s.splat(LOWEST)), s.splat(0.0), s.mul(p, power))
+    s.mul(p, power)
+}
+
+/// Whether `exp_of_exponent` is all there is to do: `x` is neither 0 or just below it, nor below
+/// [`LOWEST`], nor NaN. `t` is its `exponent`; one comparison, of its bits.
+#[inline(always)]
+pub(crate) fn is_plain(t: f32) -> bool {
+    const LOWEST_N: u32 = 187;
+    t.to_bits().wrapping_sub(ROUND.to_bits() - LOWEST_N) < LOWEST_N
 }

@@ -12,23 +12,40 @@ use crate::simd::Simd;
 /// `ln(1 + x)`; -inf at -1, NaN below it, +inf at +inf, NaN at NaN. Within 1 ULP.
 #[inline(always)]
 pub(crate) fn ln_1p<S: Simd>(s: S, x: S::F32) -> S::F32 {
-    let one = s.splat(1.0);
-    let k = s.shr_23(s.sub_i32(s.bits(s.add(one, x)), s.splat_i32(SQRT_HALF_BITS)));
-    let k_in_place = s.shl_23(k);
-    let a = s.with_bits(s.sub_i32(s.bits(x), k_in_place));
+    let (k, power) = exponent(s, x);
     // 2^-k leaves the range of the exponent above 2^126, where it no longer counts.
-    let power = s.with_bits(s.sub_i32(s.bits(one), k_in_place));
     let power = s.select(s.lt(x, s.splat(18_446_744_073_709_551_616.0)), power, s.splat(0.0));
-    let b = s.sub(power, one);
-
-    let f = s.add(a, b);
-    let b_part = s.sub(f, a);
-    let f_lo = s.add(s.sub(a, s.sub(f, b_part)), s.sub(b, b_part));
-    let y = ln_1p_reduced(s, s.to_f32(k), f, f_lo);
+    let y = ln_1p_of_exponent(s, x, k, power);
 
     let y = s.select(s.lt(x, s.splat(f32::INFINITY)), y, x);
     let minus_one = s.splat(-1.0);
     let at_most_minus_one =
         s.select(s.eq(x, minus_one), s.splat(f32::NEG_INFINITY), s.splat(f32::NAN));
     s.select(s.lt(minus_one, x), y, at_most_minus_one)
+}
+
+/// The bits of [`ln_1p`] for `x` from 0 to 2^126, which need no selection.
+#[inline(always)]
+pub(crate) fn ln_1p_of_sum<S: Simd>(s: S, x: S::F32) -> S::F32 {
+    let (k, power) = exponent(s, x);
+    ln_1p_of_exponent(s, x, k, power)
+}
+
+/// `k` and `2^-k`.
+#[inline(always)]
+fn exponent<S: Simd>(s: S, x: S::F32) -> (S::I32, S::F32) {
+    let one = s.splat(1.0);
+    let k = s.shr_23(s.sub_i32(s.bits(s.add(one, x)), s.splat_i32(SQRT_HALF_BITS)));
+    (k, s.with_bits(s.sub_i32(s.bits(one), s.shl_23(k))))
+}
+
+#[inline(always)]
+fn ln_1p_of_exponent<S: Simd>(s: S, x: S::F32, k: S::I32, power: S::F32) -> S::F32 {
+    let a = s.with_bits(s.sub_i32(s.bits(x), s.shl_23(k)));
+    let b = s.sub(power, s.splat(1.0));
+
+    let f = s.add(a, b);
+    let b_part = s.sub(f, a);
+    let f_lo = s.add(s.sub(a, s.sub(f, b_part)), s.sub(b, b_part));
+    ln_1p_reduced(s, s.to_f32(k), f, f_lo)
 }

@@ -43,8 +43,8 @@ impl Pair {
         Pair { hi, lo: b - (hi - a) }
     }
 
-    /// `a * b`, exactly, for magnitudes below 2^115.
-    #[inline(always)]
+    /// `a * b`, exactly, for magnitudes below 2^115. As [`Pair::add`], one copy.
+    #[inline(never)]
     pub(crate) fn product(a: f32, b: f32) -> Self {
         let hi = a * b;
         let (a1, a0) = halves(a);
@@ -52,8 +52,8 @@ impl Pair {
         Pair { hi, lo: a0 * b0 - (((hi - a1 * b1) - a0 * b1) - a1 * b0) }
     }
 
-    /// Relative error at most 2^-46.
-    #[inline(always)]
+    /// Relative error at most 2^-46. Called once or twice a block: one copy of it is enough.
+    #[inline(never)]
     pub(crate) fn add(self, other: Pair) -> Self {
         let hi = Pair::sum(self.hi, other.hi);
         let lo = Pair::sum(self.lo, other.lo);
@@ -62,7 +62,7 @@ impl Pair {
     }
 
     /// Relative error at most 2^-45.
-    #[inline(always)]
+    #[inline]
     pub(crate) fn mul(self, other: Pair) -> Self {
         let p = Pair::product(self.hi, other.hi);
         Pair::ordered_sum(p.hi, p.lo + (self.hi * other.lo + self.lo * other.hi))
