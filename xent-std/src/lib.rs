@@ -6,6 +6,7 @@
 //! | losses of rows | [`CrossEntropy::rows`], to a slice | [`BatchLoss::batch_losses`], a `Vec` |
 //! | their sum or mean | [`CrossEntropy::total`] | [`BatchLoss::batch_total`] |
 //! | losses of elements | [`BinaryCrossEntropy::rows`] | [`BatchBinaryLoss::batch_losses`] |
+//! | divergences of logits | [`Distillation::rows`] | [`BatchDistillation::batch_losses`] |
 //! | log-sum-exp, softmax | [`log_sum_exp_rows`], [`softmax_rows`] | [`batch_log_sum_exp`], [`batch_softmax`] |
 //! | entropy, divergences | [`entropy_rows`], [`kl_divergence_rows`] | [`batch_entropy`], [`batch_kl_divergence`], [`batch_js_divergence`] |
 //! | one very long row | [`log_sum_exp`] | [`parallel_log_sum_exp`] |
@@ -25,6 +26,10 @@
 //!
 //! Calls of PyTorch, Keras, optax and ONNX, and those here with the same results: [`migration`].
 //!
+//! With the feature `ndarray`, each of these in a `Vec` has a form for arrays of any layout, with any class
+//! axis: `ArrayLoss`, `ArrayBinaryLoss`, `ArrayDistillation`, `array_softmax`, `array_kl_divergence`,
+//! `array_statistics` and so on.
+//!
 //! # Threads
 //!
 //! What is added here uses the threads of rayon's current pool where there are enough elements to gain
@@ -42,7 +47,7 @@
 //! | --- | --- | --- |
 //! | `rayon` | yes | threads; without it the same functions run on one |
 //! | `avx2`, `avx512` | yes | the run-time backends of [`xent_core`] on x86 |
-//! | `ndarray` | no | `ArrayLoss` and more: arrays of any layout, with any class axis |
+//! | `ndarray` | no | arrays of any layout, with any class axis |
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
 
@@ -55,14 +60,17 @@ mod parallel;
 
 #[cfg(feature = "ndarray")]
 pub use crate::ndarray::{
-    ArrayBinaryLoss, ArrayLabels, ArrayLoss, ArrayRows, array_log_softmax, array_log_sum_exp,
-    array_softmax,
+    ArrayBinaryLoss, ArrayDistillation, ArrayLabels, ArrayLoss, ArrayRows, array_entropy,
+    array_js_divergence, array_kl_divergence, array_log_softmax, array_log_sum_exp, array_softmax,
+    array_statistics,
 };
+pub use batch::backend::BatchBackend;
 pub use batch::binary_loss::BatchBinaryLoss;
+pub use batch::distillation::BatchDistillation;
 pub use batch::divergence::{batch_entropy, batch_js_divergence, batch_kl_divergence};
 pub use batch::loss::BatchLoss;
 pub use batch::softmax::{
-    BatchBackend, batch_log_softmax, batch_log_sum_exp, batch_softmax, parallel_log_sum_exp,
+    batch_log_softmax, batch_log_sum_exp, batch_softmax, parallel_log_sum_exp,
 };
 pub use batch::statistics::batch_statistics;
 pub use evaluation::{CalibrationBin, Evaluation};

@@ -6,10 +6,12 @@ use ndarray::{
     ShapeBuilder, arr0, arr1, arr2, array, aview0, s,
 };
 use xent_std::{
-    ArrayBinaryLoss, ArrayLabels, ArrayLoss, ArrayRows, BinaryCrossEntropy,
-    ClippedBinaryCrossEntropy, ClippedCrossEntropy, CrossEntropy, Error, Label, Reduction, Rows,
-    array_log_softmax, array_log_sum_exp, array_softmax, log_softmax_rows, log_sum_exp_rows,
-    softmax_rows,
+    ArrayBinaryLoss, ArrayDistillation, ArrayLabels, ArrayLoss, ArrayRows, BinaryCrossEntropy,
+    ClippedBinaryCrossEntropy, ClippedCrossEntropy, CrossEntropy, Distillation, Error, Label,
+    Reduction, RowStatistics, Rows, array_entropy, array_js_divergence, array_kl_divergence,
+    array_log_softmax, array_log_sum_exp, array_softmax, array_statistics, entropy_rows,
+    js_divergence_rows, kl_divergence_rows, log_softmax_rows, log_sum_exp_rows,
+    row_statistics_rows, softmax_rows,
 };
 
 /// A positive value that is different for each index and the same for any layout.
@@ -350,6 +352,76 @@ fn a_gradient_of_another_shape_or_axis_is_the_error_of_the_losses() {
 }
 
 #[test]
+fn statistics_have_the_bits_of_the_gathered_rows() {
+    for_all_views(|name, x| {
+        for axis in 0..x.ndim() {
+            let (data, row_shape) = gathered(&x, axis);
+            let classes = x.len_of(Axis(axis));
+            let n_rows = row_shape.iter().product();
+            let labels: Vec<u8> = (0..n_rows).map(|row| (row % classes.max(1)) as u8).collect();
+            // Labels in another layout than the rows.
+            let mut label_array = ArrayD::zeros(IxDyn(&row_shape).f());
+            label_array.iter_mut().zip(&labels).for_each(|(to, &label)| *to = label);
+            let mut want = vec![RowStatistics::NAN; n_rows];
+            let rows = Rows::new(&data, n_rows, classes).unwrap();
+            let expected = row_statistics_rows(rows, &labels, &mut want);
+            let got = array_statistics(x.view(), Axis(axis), &label_array);
+            assert_eq!(got.as_ref().err(), expected.err().as_ref(), "{name}, axis {axis}");
+            if let Ok(got) = got {
+                assert_eq!(got.shape(), row_shape, "{name}, axis {axis}");
+                // None is NaN: equal numbers are equal bits.
+                assert_eq!(got.into_iter().collect::<Vec<_>>(), want, "{name}, axis {axis}");
+            }
+        }
+    });
+}
+
+#[test]
+fn divergences_and_distillation_have_the_bits_of_the_gathered_rows() {
+    for_all_views(|name, x| {
+        // In another layout than x.
+        let mut y = ArrayD::zeros(IxDyn(x.shape()).f());
+        y.iter_mut().enumerate().for_each(|(i, y)| *y = value(i + 5) * 0.1);
+        for axis in 0..x.ndim() {
+            let what = format!("{name}, axis {axis}");
+            let (data, row_shape) = gathered(&x, axis);
+            let (y_data, _) = gathered(&y.view(), axis);
+            let (n_rows, classes) = (row_shape.iter().product(), x.len_of(Axis(axis)));
+            let rows = Rows::new(&data, n_rows, classes).unwrap();
+            let y_rows = Rows::new(&y_data, n_rows, classes).unwrap();
+            let [mut entropy, mut kl, mut js] = [(); 3].map(|()| vec![0.0; n_rows]);
+            entropy_rows(rows, &mut entropy).unwrap();
+            kl_divergence_rows(rows, y_rows, &mut kl).unwrap();
+            js_divergence_rows(rows, y_rows, &mut js).unwrap();
+            for (got, want) in [
+                (array_entropy(x.view(), Axis(axis)).unwrap(), entropy),
+                (array_kl_divergence(x.view(), &y, Axis(axis)).unwrap(), kl),
+                (array_js_divergence(x.view(), &y, Axis(axis)).unwrap(), js),
+            ] {
+                assert_eq!(got.shape(), row_shape, "{what}");
+                assert_eq!(bits(&got), to_bits(&want), "{what}");
+            }
+
+            let loss = Distillation::new().temperature(2.0);
+            let (mut losses, mut gradient) = (vec![0.0; n_rows], vec![0.0; data.len()]);
+            let expected = loss.rows(rows, y_rows, &mut losses);
+            let total = loss.gradient(rows, y_rows, Reduction::Mean, &mut gradient);
+            let got = loss.array_losses(x.view(), &y, Axis(axis));
+            assert_eq!(got.as_ref().err(), expected.err().as_ref(), "{what}");
+            assert_eq!(loss.array_total(x.view(), &y, Axis(axis)), total, "{what}");
+            let with_gradient = loss.array_gradient(x.view(), &y, Axis(axis), Reduction::Mean);
+            assert_eq!(with_gradient.as_ref().err(), total.as_ref().err(), "{what}");
+            if let (Ok(got), Ok((got_total, got_gradient))) = (got, with_gradient) {
+                assert_eq!((got.shape(), bits(&got)), (&row_shape[..], to_bits(&losses)), "{what}");
+                assert_eq!((Ok(got_total), got_gradient.shape()), (total, x.shape()), "{what}");
+                let (got, _) = gathered(&got_gradient.view(), axis);
+                assert_eq!(to_bits(&got), to_bits(&gradient), "{what}");
+            }
+        }
+    });
+}
+
+#[test]
 fn what_rows_can_express_stays_where_it_is() {
     fn is_copy<D: Dimension>(x: ArrayView<'_, f32, D>, axis: usize) -> bool {
         ArrayRows::new(x, Axis(axis)).unwrap().is_copy()
@@ -435,6 +507,13 @@ fn a_class_axis_that_is_not_there_is_an_error() {
         assert_eq!(array_log_sum_exp(&x, at), Err(want));
         assert_eq!(array_softmax(&x, at), Err(want));
         assert_eq!(array_log_softmax(&x, at), Err(want));
+        assert_eq!(array_statistics(&x, at, &labels), Err(want));
+        assert_eq!(array_entropy(&x, at), Err(want));
+        assert_eq!(array_kl_divergence(&x, &x, at), Err(want));
+        assert_eq!(array_js_divergence(&x, &x, at), Err(want));
+        assert_eq!(Distillation::new().array_losses(&x, &x, at), Err(want));
+        assert_eq!(Distillation::new().array_total(&x, &x, at), Err(want));
+        assert_eq!(Distillation::new().array_gradient(&x, &x, at, 1.0), Err(want));
     }
     let no_axis = ArrayD::<f32>::zeros(IxDyn(&[]));
     let no_labels = ArrayD::<u8>::zeros(IxDyn(&[]));
@@ -458,6 +537,7 @@ fn another_shape_is_an_error_with_the_numbers_that_differ() {
         let labels = Array3::<i64>::zeros(shape);
         assert_eq!(loss.array_losses(&x, Axis(1), &labels), Err(want));
         assert_eq!(loss.array_total(&x, Axis(1), &labels), Err(want));
+        assert_eq!(array_statistics(&x, Axis(1), &labels), Err(want));
     }
     let y = Array4::<f32>::zeros((2, 3, 5, 4));
     let want = Error::LengthMismatch { expected: 4, found: 5 };
@@ -465,6 +545,11 @@ fn another_shape_is_an_error_with_the_numbers_that_differ() {
     assert_eq!(loss.array_target_total(&x, Axis(1), &y), Err(want));
     assert_eq!(BinaryCrossEntropy::new().array_losses(&x, &y), Err(want));
     assert_eq!(BinaryCrossEntropy::new().array_total(&x, &y), Err(want));
+    assert_eq!(array_kl_divergence(&x, &y, Axis(1)), Err(want));
+    assert_eq!(array_js_divergence(&x, &y, Axis(1)), Err(want));
+    assert_eq!(Distillation::new().array_losses(&x, &y, Axis(1)), Err(want));
+    assert_eq!(Distillation::new().array_total(&x, &y, Axis(1)), Err(want));
+    assert_eq!(Distillation::new().array_gradient(&x, &y, Axis(1), 1.0), Err(want));
     // Dimensions that are known at run time only.
     let x = x.into_dyn();
     for (shape, expected, found) in [(&[40][..], 2, 40), (&[2, 4, 5, 1], 3, 4), (&[2, 20], 4, 20)] {

@@ -4,11 +4,12 @@
 //! would hide the order of their additions.
 
 use xent_std::{
-    Backend, BatchBackend, BatchBinaryLoss, BatchLoss, BinaryCrossEntropy, BinaryTargets,
-    ClippedBinaryCrossEntropy, ClippedCrossEntropy, CrossEntropy, LossTotal, Reduction, Rows,
-    Targets, batch_entropy, batch_js_divergence, batch_kl_divergence, batch_log_softmax,
-    batch_log_sum_exp, batch_softmax, entropy_rows, js_divergence_rows, kl_divergence_rows,
-    log_softmax_rows, log_sum_exp_rows, parallel_log_sum_exp, softmax_rows,
+    Backend, BatchBackend, BatchBinaryLoss, BatchDistillation, BatchLoss, BinaryCrossEntropy,
+    BinaryTargets, ClippedBinaryCrossEntropy, ClippedCrossEntropy, CrossEntropy, Distillation,
+    Error, LossTotal, Reduction, Rows, Targets, batch_entropy, batch_js_divergence,
+    batch_kl_divergence, batch_log_softmax, batch_log_sum_exp, batch_softmax, entropy_rows,
+    js_divergence_rows, kl_divergence_rows, log_softmax_rows, log_sum_exp_rows,
+    parallel_log_sum_exp, softmax_rows,
 };
 
 /// Runs `check` with pools of several sizes, or on this thread without rayon.
@@ -316,6 +317,94 @@ fn entropies_and_divergences_have_the_bits_of_core() {
             });
         }
     }
+}
+
+#[test]
+fn entropies_and_divergences_on_a_chosen_backend_have_its_bits() {
+    let (n_rows, classes) = (8193, 150);
+    let (p, q) = (probs(n_rows * classes, 13), probs(n_rows * classes, 14));
+    let p = Rows::new(&p, n_rows, classes).unwrap();
+    let q = Rows::new(&q, n_rows, classes).unwrap();
+    let mut of_classes = Vec::new();
+    for backend in Backend::all() {
+        let mut want = [(); 3].map(|()| vec![0.0; n_rows]);
+        backend.entropy_rows(p, &mut want[0]).unwrap();
+        backend.kl_divergence_rows(p, q, &mut want[1]).unwrap();
+        backend.js_divergence_rows(p, q, &mut want[2]).unwrap();
+        with_threads(|threads| {
+            let what = format!("{}, {threads}", backend.name());
+            assert_same(&backend.batch_entropy(p), &want[0], &what);
+            assert_same(&backend.batch_kl_divergence(p, q).unwrap(), &want[1], &what);
+            assert_same(&backend.batch_js_divergence(p, q).unwrap(), &want[2], &what);
+        });
+        of_classes.push((backend.fuses_multiply_add(), want));
+    }
+    // The numbers tell the two kinds of backends apart.
+    for (fuses, want) in &of_classes {
+        let same = want.iter().zip(&of_classes[0].1).all(|(a, b)| bits(a) == bits(b));
+        assert_eq!(same, *fuses == of_classes[0].0);
+    }
+}
+
+#[test]
+fn distillation_has_the_bits_of_core() {
+    for (n_rows, classes) in [(0, 5), (1, 1)].into_iter().chain(GRADIENT_SHAPES) {
+        let n = n_rows * classes;
+        // Rows of all sizes of divergence: the order of additions shows in the total.
+        let teacher = numbers(n, 15, 9.0);
+        let mut student = teacher.clone();
+        for (row, x) in student.chunks_mut(classes.max(1)).enumerate() {
+            x.iter_mut().step_by(3).for_each(|x| *x += 0.5_f32.powi((row % 17) as i32));
+        }
+        let teacher = Rows::new(&teacher, n_rows, classes).unwrap();
+        for backend in [Backend::SCALAR, Backend::detected()] {
+            let loss = Distillation::new().temperature(2.0).backend(backend);
+            for (layout, student) in layouts(&student, n_rows, classes) {
+                let what = format!("{n_rows} x {classes} by {layout}, {}", backend.name());
+                let (mut losses, mut gradient) = (vec![0.0; n_rows], vec![0.0; n]);
+                loss.rows(student, teacher, &mut losses).unwrap();
+                let total = loss.total(student, teacher).unwrap();
+                let mean = Reduction::Mean;
+                let with_gradient = loss.gradient(student, teacher, mean, &mut gradient).unwrap();
+                assert_eq!(total_bits(with_gradient), total_bits(total), "{what}");
+                with_threads(|threads| {
+                    let what = format!("{what}, {threads}");
+                    let got = loss.batch_losses(student, teacher).unwrap();
+                    assert_same(&got, &losses, &what);
+                    let got = loss.batch_total(student, teacher).unwrap();
+                    assert_eq!(total_bits(got), total_bits(total), "{what}: total");
+                    let (got, x) = loss.batch_gradient(student, teacher, mean).unwrap();
+                    assert_eq!(total_bits(got), total_bits(total), "{what}: with gradient");
+                    assert_same(&x, &gradient, &what);
+                });
+            }
+        }
+    }
+}
+
+#[test]
+fn distillation_has_the_errors_of_core() {
+    let x = vec![0.5; 3_000_000];
+    let rows = Rows::new(&x, 3000, 1000).unwrap();
+    let no_classes = Rows::new(&[], 3, 0).unwrap();
+    let loss = Distillation::new();
+    let cold = loss.temperature(0.0);
+    for (loss, teacher, student) in [
+        (cold, rows, rows),
+        (loss, rows, Rows::new(&x, 1000, 3000).unwrap()),
+        (loss, rows, rows.range(0..2999)),
+        (loss, no_classes, no_classes),
+    ] {
+        let error = loss.rows(student, teacher, &mut vec![0.0; student.n_rows()]).unwrap_err();
+        with_threads(|threads| {
+            assert_eq!(loss.batch_losses(student, teacher), Err(error), "{threads}");
+            assert_eq!(loss.batch_total(student, teacher), Err(error), "{threads}");
+            let got = loss.batch_gradient(student, teacher, Reduction::Sum);
+            assert_eq!(got, Err(error), "{threads}");
+        });
+    }
+    let error = Error::InvalidOption { name: "gradient_scale", value: f32::INFINITY };
+    assert_eq!(loss.batch_gradient(rows, rows, f32::INFINITY), Err(error));
 }
 
 #[test]

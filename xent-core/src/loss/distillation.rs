@@ -88,6 +88,24 @@ impl Distillation {
         Distillation { temperature, ..self }
     }
 
+    /// Whether a call with these arguments has an error: every call asks this first.
+    ///
+    /// Errors: [`Error::InvalidOption`], [`Error::EmptyClasses`] for rows without classes,
+    /// [`Error::LengthMismatch`].
+    ///
+    /// ```
+    /// use xent_core::{Distillation, Error, Rows};
+    /// let x = Rows::new(&[0.0; 6], 3, 2)?;
+    /// let error = Error::LengthMismatch { expected: 6, found: 4 };
+    /// assert_eq!(Distillation::new().check(x, x.range(0..2)), Err(error));
+    /// # Ok::<(), Error>(())
+    /// ```
+    pub fn check(&self, student: Rows<'_>, teacher: Rows<'_>) -> Result<(), Error> {
+        let transform = LogitTransform { temperature: self.temperature, ..LogitTransform::NONE };
+        transform.validate()?;
+        check_shapes(&student, &teacher)
+    }
+
     /// The divergence of one row.
     ///
     /// `student`, `teacher`: logits of at least one class, of one length.
@@ -99,9 +117,8 @@ impl Distillation {
     /// # Ok::<(), xent_core::Error>(())
     /// ```
     pub fn row(&self, student: &[f32], teacher: &[f32]) -> Result<f32, Error> {
-        self.validate()?;
         let (x, y) = (Rows::new(student, 1, student.len())?, Rows::new(teacher, 1, teacher.len())?);
-        check_shapes(&x, &y)?;
+        self.check(x, y)?;
         Ok(self.loss(&x, &y, 0, self.row_pair(&x, &y, 0)))
     }
 
@@ -127,8 +144,7 @@ impl Distillation {
         teacher: Rows<'_>,
         losses: &mut [f32],
     ) -> Result<(), Error> {
-        self.validate()?;
-        check_shapes(&student, &teacher)?;
+        self.check(student, teacher)?;
         check_length(student.n_rows(), losses.len())?;
         for (row, loss) in losses.iter_mut().enumerate() {
             *loss = self.loss(&student, &teacher, row, self.row_pair(&student, &teacher, row));
@@ -149,8 +165,7 @@ impl Distillation {
     /// # Ok::<(), xent_core::Error>(())
     /// ```
     pub fn total(&self, student: Rows<'_>, teacher: Rows<'_>) -> Result<LossTotal, Error> {
-        self.validate()?;
-        check_shapes(&student, &teacher)?;
+        self.check(student, teacher)?;
         Ok(total(student.n_rows(), |row| {
             self.loss(&student, &teacher, row, self.row_pair(&student, &teacher, row))
         }))
@@ -175,9 +190,8 @@ impl Distillation {
         teacher: &[f32],
         gradient: &mut [f32],
     ) -> Result<f32, Error> {
-        self.validate()?;
         let (x, y) = (Rows::new(student, 1, student.len())?, Rows::new(teacher, 1, teacher.len())?);
-        check_shapes(&x, &y)?;
+        self.check(x, y)?;
         check_length(student.len(), gradient.len())?;
         Ok(self.loss_and_gradient(&x, &y, 0, 1.0, gradient))
     }
@@ -208,12 +222,9 @@ impl Distillation {
         scale: impl Into<GradientScale>,
         gradient: &mut [f32],
     ) -> Result<LossTotal, Error> {
-        let scale = scale.into();
-        self.validate()?;
-        scale.validate()?;
-        check_shapes(&student, &teacher)?;
+        self.check(student, teacher)?;
         check_length(student.n_elements(), gradient.len())?;
-        let factor = scale.factor(|| LossTotal::of_weights(student.n_rows(), 1.0));
+        let factor = self.gradient_factor(student.n_rows(), scale)?;
         let mut gradients = gradient.chunks_exact_mut(student.classes().max(1));
         Ok(total(student.n_rows(), |row| {
             let gradient = gradients.next().unwrap_or_default();
@@ -221,9 +232,23 @@ impl Distillation {
         }))
     }
 
-    fn validate(&self) -> Result<(), Error> {
-        let transform = LogitTransform { temperature: self.temperature, ..LogitTransform::NONE };
-        transform.validate()
+    /// What `scale` multiplies the gradient of the sum over `n_rows` rows by. For those who split a batch.
+    ///
+    /// Errors: [`Error::InvalidOption`] for a factor that is not finite.
+    ///
+    /// ```
+    /// use xent_core::{Distillation, Reduction};
+    /// assert_eq!(Distillation::new().gradient_factor(4, Reduction::Mean)?, 0.25);
+    /// # Ok::<(), xent_core::Error>(())
+    /// ```
+    pub fn gradient_factor(
+        &self,
+        n_rows: usize,
+        scale: impl Into<GradientScale>,
+    ) -> Result<f32, Error> {
+        let scale = scale.into();
+        scale.validate()?;
+        Ok(scale.factor(|| LossTotal::of_weights(n_rows, 1.0)))
     }
 
     /// A row in any layout as its maximum and the sum over the others.

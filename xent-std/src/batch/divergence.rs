@@ -2,7 +2,7 @@
 
 use xent_core::{Backend, Error, Rows};
 
-use crate::parallel;
+use super::backend::BatchBackend;
 
 /// The entropy of each row, in a `Vec`, on several threads where there is enough to gain.
 ///
@@ -18,10 +18,7 @@ use crate::parallel;
 /// ```
 #[must_use]
 pub fn batch_entropy(p: Rows<'_>) -> Vec<f32> {
-    let backend = Backend::detected();
-    let entropies = filled(p, p, |rows, out| backend.entropy_rows(p.range(rows), out));
-    debug_assert!(entropies.is_ok(), "the only error is an output of another length");
-    entropies.unwrap_or_default()
+    Backend::detected().batch_entropy(p)
 }
 
 /// The Kullback-Leibler divergence of each row of `p` from that of `q`, in a `Vec`, on several threads
@@ -40,8 +37,7 @@ pub fn batch_entropy(p: Rows<'_>) -> Vec<f32> {
 /// ```
 #[doc(alias = "relative_entropy", alias = "kullback_leibler")]
 pub fn batch_kl_divergence(p: Rows<'_>, q: Rows<'_>) -> Result<Vec<f32>, Error> {
-    let backend = Backend::detected();
-    filled(p, q, |rows, out| backend.kl_divergence_rows(p.range(rows.clone()), q.range(rows), out))
+    Backend::detected().batch_kl_divergence(p, q)
 }
 
 /// The Jensen-Shannon divergence of each row of `p` and of `q`, in a `Vec`, on several threads where there
@@ -60,31 +56,5 @@ pub fn batch_kl_divergence(p: Rows<'_>, q: Rows<'_>) -> Result<Vec<f32>, Error> 
 /// ```
 #[doc(alias = "jensen_shannon")]
 pub fn batch_js_divergence(p: Rows<'_>, q: Rows<'_>) -> Result<Vec<f32>, Error> {
-    let backend = Backend::detected();
-    filled(p, q, |rows, out| backend.js_divergence_rows(p.range(rows.clone()), q.range(rows), out))
-}
-
-/// One element a row of `p` and `q`, which have one shape.
-fn filled(
-    p: Rows<'_>,
-    q: Rows<'_>,
-    fill: impl Fn(std::ops::Range<usize>, &mut [f32]) -> Result<(), Error> + Send + Sync,
-) -> Result<Vec<f32>, Error> {
-    check_shapes(&p, &q)?;
-    let n_tasks = parallel::n_tasks(p.n_rows(), p.n_elements());
-    let mut out = vec![0.0; p.n_rows()];
-    parallel::fill_rows(n_tasks, p.n_rows(), 1, &mut out, fill)?;
-    Ok(out)
-}
-
-/// The error that core has of the whole, which a part of the rows would have with other numbers.
-fn check_shapes(p: &Rows<'_>, q: &Rows<'_>) -> Result<(), Error> {
-    if p.n_rows() == q.n_rows() && p.classes() == q.classes() {
-        return Ok(());
-    }
-    let (mut expected, mut found) = (p.n_elements(), q.n_elements());
-    if expected == found {
-        (expected, found) = (p.n_rows(), q.n_rows());
-    }
-    Err(Error::LengthMismatch { expected, found })
+    Backend::detected().batch_js_divergence(p, q)
 }

@@ -4,6 +4,7 @@ use xent_core::{
     ClippedCrossEntropy, CrossEntropy, Error, GradientScale, LogSumExp, LossTotal, Rows, Targets,
 };
 
+use super::split::{self, Work};
 use crate::parallel;
 
 mod sealed {
@@ -89,17 +90,13 @@ pub trait BatchLoss: RowLoss {
     ) -> Result<Vec<f32>, Error> {
         let targets = targets.into();
         self.check_of(x, targets)?;
-        let n_tasks = parallel::n_tasks(x.n_rows(), self.n_elements_read(x, targets));
-        if parallel::splits_rows(n_tasks, &x)
+        let work = Work::new(x.n_rows(), self.n_elements_read(x, targets));
+        if parallel::splits_rows(work.n_tasks(), &x)
             && let Some(losses) = self.split_row_losses(x, targets)
         {
             return Ok(losses);
         }
-        let mut losses = vec![0.0; x.n_rows()];
-        parallel::fill_rows(n_tasks, x.n_rows(), 1, &mut losses, |rows, losses| {
-            self.rows_of(x.range(rows.clone()), targets.range(rows), losses)
-        })?;
-        Ok(losses)
+        work.losses(|rows, losses| self.rows_of(x.range(rows.clone()), targets.range(rows), losses))
     }
 
     /// The total over all rows, for their sum or mean.
@@ -120,24 +117,15 @@ pub trait BatchLoss: RowLoss {
         targets: impl Into<Targets<'a>>,
     ) -> Result<LossTotal, Error> {
         let targets = targets.into();
-        let n_tasks = parallel::n_tasks(x.n_rows(), self.n_elements_read(x, targets));
-        if n_tasks == 1 {
-            return self.total_of(x, targets);
-        }
         self.check_of(x, targets)?;
-        if parallel::splits_rows(n_tasks, &x)
+        let work = Work::new(x.n_rows(), self.n_elements_read(x, targets));
+        if parallel::splits_rows(work.n_tasks(), &x)
             && let Some(losses) = self.split_row_losses(x, targets)
         {
             let totals: Vec<LossTotal> = losses.into_iter().map(total_of_one).collect();
-            return Ok(merge(&totals, LossTotal::CHUNK_ROWS));
+            return Ok(split::merge(&totals, LossTotal::CHUNK_ROWS));
         }
-        let len = rows_per_part(n_tasks, x.n_rows());
-        let totals = parallel::map(x.n_rows().div_ceil(len), |i| {
-            let rows = i * len..i * len + len;
-            self.total_of(x.range(rows.clone()), targets.range(rows))
-        });
-        let totals = totals.into_iter().collect::<Result<Vec<_>, _>>()?;
-        Ok(merge(&totals, LossTotal::CHUNK_ROWS / len))
+        work.total(|rows| self.total_of(x.range(rows.clone()), targets.range(rows)))
     }
 
     /// The total over all rows, and the gradient of their reduced loss with respect to `x`, row-major.
@@ -165,40 +153,16 @@ pub trait BatchLoss: RowLoss {
         let targets = targets.into();
         self.check_of(x, targets)?;
         let factor = self.factor_of(targets, x.n_rows(), scale.into())?;
-        let mut gradient = vec![0.0; x.n_elements()];
-        let n_tasks = parallel::n_tasks(x.n_rows(), x.n_elements());
-        let len = rows_per_part(n_tasks, x.n_rows());
-        let part = |i: usize, gradient: &mut [f32]| {
-            let rows = i * len..i * len + len;
+        Work::new(x.n_rows(), x.n_elements()).gradient(x.classes(), |rows, gradient| {
             self.gradient_of(x.range(rows.clone()), targets.range(rows), factor, gradient)
-        };
-        if n_tasks == 1 {
-            let total = self.gradient_of(x, targets, factor, &mut gradient)?;
-            return Ok((total, gradient));
-        }
-        let totals = parallel::map_parts(&mut gradient, len * x.classes(), part)?;
-        Ok((merge(&totals, LossTotal::CHUNK_ROWS / len), gradient))
+        })
     }
-}
-
-/// Chunks of rows where these are enough for all threads, else rows.
-fn rows_per_part(n_tasks: usize, n_rows: usize) -> usize {
-    if n_rows.div_ceil(LossTotal::CHUNK_ROWS) < n_tasks { 1 } else { LossTotal::CHUNK_ROWS }
 }
 
 fn total_of_one(loss: f32) -> LossTotal {
     let mut total = LossTotal::EMPTY;
     total.push(loss, 1.0);
     total
-}
-
-/// The total of `totals`, merged in order in chunks.
-///
-/// Merging the total of one loss is the addition that pushing the loss is.
-fn merge(totals: &[LossTotal], per_chunk: usize) -> LossTotal {
-    let merged =
-        |totals: &[LossTotal]| totals.iter().copied().fold(LossTotal::EMPTY, LossTotal::merge);
-    totals.chunks(per_chunk.max(1)).map(merged).fold(LossTotal::EMPTY, LossTotal::merge)
 }
 
 impl BatchLoss for CrossEntropy<'_> {}

@@ -1,8 +1,8 @@
 //! The statistics of the rows of a batch.
 
-use xent_core::{Backend, Error, Label, RowStatistics, Rows, Targets};
+use xent_core::{Backend, Error, Label, RowStatistics, Rows};
 
-use crate::parallel;
+use super::backend::BatchBackend;
 
 /// The statistics of each row, in a `Vec`, on several threads where there is enough to gain.
 ///
@@ -26,21 +26,5 @@ pub fn batch_statistics<L: Label + Sync>(
     x: Rows<'_>,
     labels: &[L],
 ) -> Result<Vec<RowStatistics>, Error> {
-    on(Backend::detected(), x, labels)
-}
-
-pub(crate) fn on<L: Label + Sync>(
-    backend: Backend,
-    x: Rows<'_>,
-    labels: &[L],
-) -> Result<Vec<RowStatistics>, Error> {
-    // Of the whole batch: a part would count rows from its own first.
-    Targets::labels(labels).check(&x)?;
-    let n_tasks = parallel::n_tasks(x.n_rows(), x.n_elements());
-    let mut out = vec![RowStatistics::NAN; x.n_rows()];
-    parallel::fill_rows(n_tasks, x.n_rows(), 1, &mut out, |rows, out| {
-        let labels = labels.get(rows.clone()).unwrap_or_default();
-        backend.row_statistics_rows(x.range(rows), labels, out)
-    })?;
-    Ok(out)
+    Backend::detected().batch_statistics(x, labels)
 }

@@ -54,6 +54,10 @@ impl<'a, L: Label> ArrayLabels<'a, L> {
         Targets::labels(&self.0)
     }
 
+    pub(super) fn as_slice(&self) -> &[L] {
+        &self.0
+    }
+
     /// Whether the labels had to be copied.
     ///
     /// ```

@@ -6,9 +6,7 @@ use xent_core::{
     GradientScale, Label, LossTotal,
 };
 
-use super::{
-    ArrayLabels, ArrayRows, array_of, array_of_elements, array_of_rows, check_axis, check_shape,
-};
+use super::{ArrayRows, array_of, array_of_elements, array_of_rows, rows_and_labels, rows_of_both};
 use crate::{BatchBinaryLoss, BatchLoss};
 
 /// The losses of an array with one axis of classes: [`CrossEntropy`] and [`ClippedCrossEntropy`].
@@ -322,26 +320,6 @@ pub trait ArrayBinaryLoss: BatchBinaryLoss {
 impl ArrayBinaryLoss for BinaryCrossEntropy<'_> {}
 
 impl ArrayBinaryLoss for ClippedBinaryCrossEntropy<'_> {}
-
-fn rows_and_labels<'x, 'l, D: RemoveAxis, L: Label>(
-    x: ArrayView<'x, f32, D>,
-    class_axis: Axis,
-    labels: ArrayView<'l, L, D::Smaller>,
-) -> Result<(ArrayRows<'x>, ArrayLabels<'l, L>), Error> {
-    check_axis(x.ndim(), class_axis)?;
-    check_shape(x.raw_dim().remove_axis(class_axis).slice(), labels.shape())?;
-    Ok((ArrayRows::new(x, class_axis)?, ArrayLabels::new(labels)))
-}
-
-fn rows_of_both<'x, 'y, D: Dimension>(
-    x: ArrayView<'x, f32, D>,
-    y: ArrayView<'y, f32, D>,
-    class_axis: Axis,
-) -> Result<(ArrayRows<'x>, ArrayRows<'y>), Error> {
-    check_axis(x.ndim(), class_axis)?;
-    check_shape(x.shape(), y.shape())?;
-    Ok((ArrayRows::new(x, class_axis)?, ArrayRows::new(y, class_axis)?))
-}
 
 fn rows_along_last_axis<'x, 'y, D: Dimension>(
     x: ArrayView<'x, f32, D>,
