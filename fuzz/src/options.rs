@@ -109,7 +109,7 @@ impl Drawn {
     pub(crate) fn due_scale_error(&self) -> Option<Error> {
         match self.scale {
             GradientScale::Factor(factor) if !factor.is_finite() => {
-                Some(invalid("gradient_scale", factor))
+                Some(invalid("gradient_scale", factor as f32))
             }
             _ => None,
         }
@@ -119,7 +119,7 @@ impl Drawn {
     pub(crate) fn factor(&self, weight: f64, count: u64) -> f64 {
         let over = |n: f64| if n == 0.0 { 0.0 } else { 1.0 / n };
         match self.scale {
-            GradientScale::Factor(factor) => f64::from(factor),
+            GradientScale::Factor(factor) => factor,
             GradientScale::Reduction(Reduction::Sum) => 1.0,
             GradientScale::Reduction(Reduction::Mean) => over(weight),
             GradientScale::Reduction(Reduction::MeanCount) => over(count as f64),

@@ -101,7 +101,10 @@ pub const LN_1P: f64 = 1.0;
 /// sum of the absolute values of what is added,
 /// [`reference::cross_entropy_gradient_scale`](crate::reference::cross_entropy_gradient_scale). Weights
 /// and factors are in this bound, also those of a reduction; they, what the row counts and `1 / T`
-/// multiply the step of 2^-149 that is always allowed.
+/// multiply the step of 2^-149 that is always allowed. So does a z-loss, whose `z_loss lse` is rounded to two
+/// such steps before it is multiplied. A class weight beyond 2^-100 or 2^100 can make a gradient infinite or
+/// 0, also of a mean that divides by it, where it is from probabilities or where more than one class counts:
+/// what a class counts is f32. Other class weights, and sample weights of any size, do not.
 pub const GRADIENT: f64 = 4.0;
 
 /// [`ClippedCrossEntropy::gradient`](crate::ClippedCrossEntropy::gradient): ULP of the element; with

@@ -29,8 +29,11 @@ use options::ClassOptions;
 const BATCH: usize = 32;
 
 /// A loss that gives one value a row.
-trait RowLoss {
+trait RowLoss: Sized {
     fn options(&self) -> &ClassOptions<'_>;
+
+    /// The loss that costs `factor` times as much.
+    fn times(&self, factor: f32) -> Self;
 
     /// Whether the options are in their ranges.
     fn validate(&self, classes: usize) -> Result<(), Error>;
@@ -85,17 +88,101 @@ trait RowLoss {
             let mut buffer = [0.0; BATCH];
             let losses = buffer.get_mut(..rows.len()).unwrap_or_default();
             self.losses(&x, &targets, losses);
-            self.push_losses(&targets, losses, chunk_total);
+            let far = self.far_losses(&x, &targets);
+            self.push_losses(&targets, losses, &far, chunk_total);
         });
         Ok(total)
     }
 
-    /// Adds the losses of rows that are not ignored.
-    fn push_losses(&self, targets: &Targets<'_>, losses: &[f32], total: &mut LossTotal) {
+    /// Adds the losses of rows that are not ignored; `far` are of [`far_losses`](Self::far_losses).
+    fn push_losses(
+        &self,
+        targets: &Targets<'_>,
+        losses: &[f32],
+        far: &FarLosses,
+        total: &mut LossTotal,
+    ) {
         for (row, &loss) in losses.iter().enumerate() {
             if let Some(weight) = self.options().weight(targets, row) {
-                total.push_weighted(f64::from(loss), weight);
+                let far_loss = far.as_ref().and_then(|far| far.get(row).copied().flatten());
+                total.push_weighted(far_loss.unwrap_or(f64::from(loss)), weight);
             }
+        }
+    }
+
+    /// The weighted losses, in f64, of those of up to [`BATCH`] rows one of whose
+    /// weights is [`is_far`].
+    fn far_losses(&self, x: &Rows<'_>, targets: &Targets<'_>) -> FarLosses {
+        let options = self.options();
+        if !targets.are_weighted() && options.class_weights.is_none() {
+            return None;
+        }
+        let mut far = None;
+        for row in 0..x.n_rows().min(BATCH) {
+            let weight = options.weight(targets, row).unwrap_or(0.0);
+            let sample_weight = f64::from(targets.sample_weight(row));
+            let class_weight = weight / sample_weight;
+            if weight == 0.0 || !(is_far(sample_weight) || is_far(class_weight)) {
+                continue;
+            }
+            // With the class weight near 1, and the sample weight afterwards.
+            let near = power_of_two((-exponent(class_weight)).clamp(-64, 64));
+            let (x, targets) = (x.range(row..row + 1), targets.range(row..row + 1));
+            let mut loss = [0.0];
+            self.times(near).losses(&x, &targets.unweighted(), &mut loss);
+            let loss = sample_weight * (f64::from(loss[0]) / f64::from(near));
+            if let Some(to) = far.get_or_insert([None; BATCH]).get_mut(row) {
+                *to = Some(loss);
+            }
+        }
+        far
+    }
+
+    /// Whether f32 holds `factor`, and what each row is multiplied by: what class weights multiply may be
+    /// beyond it.
+    fn is_near(&self, targets: &Targets<'_>, n_rows: usize, factor: f64) -> bool {
+        let fits = |scale: f64| scale == 0.0 || (scale as f32).is_normal();
+        let weighted = targets.are_weighted() && self.options().class_weights.is_some();
+        let scale = |row| f64::from(targets.sample_weight(row)) * factor;
+        fits(factor) && (!weighted || (0..n_rows).all(|row| fits(scale(row))))
+    }
+
+    /// [`gradients`](Self::gradients) with a factor that may be beyond f32: where weights are so small, or
+    /// so large, that one over their sum is.
+    fn gradients_times(
+        &self,
+        x: Option<&Rows<'_>>,
+        targets: &Targets<'_>,
+        factor: f64,
+        losses: &mut [f32],
+        out: &mut [f32],
+    ) {
+        if self.is_near(targets, losses.len(), factor) {
+            return self.gradients(x, targets, factor as f32, losses, out);
+        }
+        let classes = out.len().checked_div(losses.len()).unwrap_or(0).max(1);
+        if let Some(x) = x {
+            x.copy_rows(out);
+        }
+        if let Ok(x) = Rows::new(out, losses.len(), classes) {
+            self.losses(&x, targets, losses);
+        }
+        for (row, x) in out.chunks_exact_mut(classes).enumerate() {
+            // In two factors: the first meets the class weights, and brings that of a label near 1.
+            let sample_weight =
+                self.options().row(targets, row).map_or(0.0, |row| f64::from(row.sample_weight));
+            let scale = sample_weight * factor;
+            let class_weight =
+                self.options().weight(targets, row).map_or(0.0, |weight| weight / sample_weight);
+            let with_weights = if class_weight > 0.0 && class_weight != 1.0 {
+                -exponent(class_weight)
+            } else {
+                exponent(scale) / 2
+            };
+            let near = power_of_two(with_weights.clamp(-100, 100));
+            let rest = (scale / f64::from(near)) as f32;
+            let targets = targets.range(row..row + 1).unweighted();
+            self.times(near).gradients(None, &targets, rest, &mut [0.0], x);
         }
     }
 
@@ -105,7 +192,7 @@ trait RowLoss {
         targets: &Targets<'_>,
         n_rows: usize,
         scale: GradientScale,
-    ) -> Result<f32, Error> {
+    ) -> Result<f64, Error> {
         scale.validate()?;
         Ok(scale.factor(|| {
             let mut weights = LossTotal::EMPTY;
@@ -135,8 +222,9 @@ trait RowLoss {
             let out = out.get_mut(elements).unwrap_or_default();
             let mut buffer = [0.0; BATCH];
             let losses = buffer.get_mut(..rows.len()).unwrap_or_default();
-            self.gradients(Some(&x), &targets, factor, losses, out);
-            self.push_losses(&targets, losses, chunk_total);
+            self.gradients_times(Some(&x), &targets, factor, losses, out);
+            let far = self.far_losses(&x, &targets);
+            self.push_losses(&targets, losses, &far, chunk_total);
         });
         Ok(total)
     }
@@ -156,8 +244,10 @@ trait RowLoss {
             let x = x.get_mut(rows.start * classes..rows.end * classes).unwrap_or_default();
             let mut buffer = [0.0; BATCH];
             let losses = buffer.get_mut(..rows.len()).unwrap_or_default();
-            self.gradients(None, &targets, factor, losses, x);
-            self.push_losses(&targets, losses, chunk_total);
+            let logits = Rows::new(x, rows.len(), classes);
+            let far = logits.map_or(None, |x| self.far_losses(&x, &targets));
+            self.gradients_times(None, &targets, factor, losses, x);
+            self.push_losses(&targets, losses, &far, chunk_total);
         });
         Ok(total)
     }
@@ -221,6 +311,25 @@ fn for_batches(
         }
         *total = total.merge(chunk_total);
     }
+}
+
+/// `None` where no row has one.
+type FarLosses = Option<[Option<f64>; BATCH]>;
+
+/// Whether a weight is so small, or so large, that a weighted loss could be lost in f32.
+fn is_far(weight: f64) -> bool {
+    let near = f64::from(power_of_two(-64))..f64::from(power_of_two(64));
+    weight != 0.0 && !near.contains(&weight)
+}
+
+/// `e` with `2^e <= |x| < 2^(e + 1)`, of a normal number.
+fn exponent(x: f64) -> i32 {
+    ((x.to_bits() >> 52) & 0x7ff) as i32 - 1023
+}
+
+/// `2^exponent`, for exponents from -126 to 127.
+fn power_of_two(exponent: i32) -> f32 {
+    f32::from_bits(((127 + exponent) as u32) << 23)
 }
 
 /// `weight * loss`; 0 where the weight is 0, also of what is infinite or NaN.

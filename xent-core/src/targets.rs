@@ -125,6 +125,11 @@ impl<'a> Targets<'a> {
         sample_weight(self.sample_weights, row)
     }
 
+    /// The same without sample weights.
+    pub(crate) const fn unweighted(self) -> Self {
+        Targets { sample_weights: None, ..self }
+    }
+
     /// Whether the rows have sample weights.
     ///
     /// ```

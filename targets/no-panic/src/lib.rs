@@ -327,7 +327,7 @@ fn clipped_binary_cross_entropy(
 }
 
 fn distillation(backend: Backend, x: &[f32], y: &[f32], rows: Rows<'_>, teachers: Rows<'_>) {
-    let (temperature, scale) = black_box((0.5, Reduction::Mean));
+    let (temperature, scale, n) = black_box((0.5, Reduction::Mean, 3));
     let (a, b) = (&mut [0.0; N], &mut [0.0; N]);
     let (losses, out) = (black_box(&mut a[..]), black_box(&mut b[..]));
     let loss = Distillation::backend(Distillation::new(), backend);
@@ -335,11 +335,13 @@ fn distillation(backend: Backend, x: &[f32], y: &[f32], rows: Rows<'_>, teachers
     calls! {
         Distillation::default();
         Distillation::backend_used(&loss);
+        Distillation::check(&loss, rows, teachers);
         Distillation::row(&loss, x, y);
         Distillation::rows(&loss, rows, teachers, losses);
         Distillation::total(&loss, rows, teachers);
         Distillation::row_gradient(&loss, x, y, out);
         Distillation::gradient(&loss, rows, teachers, scale, out);
+        Distillation::gradient_factor(&loss, n, scale);
     }
 }
 

@@ -12,7 +12,7 @@
 //!
 //! Source: T.-Y. Lin et al., Focal Loss for Dense Object Detection (2017).
 
-use super::clipped::{ClipRange, clip, is_clipped};
+use super::clipped::{ClipRange, LARGE_UNIT, SMALL_UNIT, clip, is_clipped};
 use super::logits::{LogitTransform, Transform};
 use super::map::{Map, canonical, is_finite, map};
 use crate::math::exp::{UNSCALE, exp_scaled};
@@ -189,6 +189,13 @@ impl BinaryTerms {
 /// What becomes of an element: `x`, `y` and the weight of its positive term.
 trait ElementMap<S: Simd> {
     fn of(&self, s: S, x: S::F32, y: S::F32, pos_weight: S::F32) -> S::F32;
+
+    /// A power of two that the result of [`of`](Self::of) is short of, so that it does not overflow before
+    /// it is scaled.
+    #[inline(always)]
+    fn unit(&self, s: S, _x: S::F32) -> S::F32 {
+        s.splat(1.0)
+    }
 }
 
 /// `scale` times what `map` makes of each element; 0 where the scale is 0.
@@ -198,8 +205,10 @@ fn map_elements<S: Simd, M: ElementMap<S>>(s: S, elements: Elements<'_>, map: &M
     let xy = x.chunks(S::LANES).zip(y.chunks(S::LANES));
     let weights = pos_weights.chunks(S::LANES).zip(scales.chunks(S::LANES));
     for (((x, y), (pos_weight, scale)), out) in xy.zip(weights).zip(out.chunks_mut(S::LANES)) {
-        let value = map.of(s, s.load(x, 0.0), s.load(y, 0.0), s.load(pos_weight, 1.0));
-        s.store(canonical(s, weighted(s, s.load(scale, 0.0), value)), out);
+        let x = s.load(x, 0.0);
+        let value = map.of(s, x, s.load(y, 0.0), s.load(pos_weight, 1.0));
+        let value = weighted(s, s.load(scale, 0.0), value);
+        s.store(canonical(s, s.mul(value, map.unit(s, x))), out);
     }
 }
 
@@ -307,6 +316,18 @@ impl<S: Simd> ElementMap<S> for ProbabilityLoss<'_> {
 
 struct ProbabilityGradient<'a>(ProbabilityLoss<'a>);
 
+impl ProbabilityGradient<'_> {
+    /// `unit` for a `q` that is subnormal, else 1; none is where the clip range has none.
+    #[inline(always)]
+    fn of_tiny<S: Simd>(&self, s: S, q: S::F32, unit: f32) -> S::F32 {
+        let one = s.splat(1.0);
+        if self.0.range.lo >= f32::MIN_POSITIVE {
+            return one;
+        }
+        s.select(s.lt(q, s.splat(f32::MIN_POSITIVE)), s.splat(unit), one)
+    }
+}
+
 impl<S: Simd> ElementMap<S> for ProbabilityGradient<'_> {
     #[inline(always)]
     fn of(&self, s: S, p: S::F32, y: S::F32, pos_weight: S::F32) -> S::F32 {
@@ -314,16 +335,25 @@ impl<S: Simd> ElementMap<S> for ProbabilityGradient<'_> {
         let (zero, one) = (s.splat(0.0), s.splat(1.0));
         let sides = terms.sides(s, y, pos_weight);
         let [q, rest, base, wrong] = self.0.parts(s, p, &sides);
+        // All over the unit, which is 1 but for a subnormal q.
+        let small = self.of_tiny(s, q, SMALL_UNIT);
+        let by_q = s.div(one, s.mul(q, self.of_tiny(s, q, LARGE_UNIT)));
         let slope = s.sub(
-            weighted(s, sides.negative, s.div(one, rest)),
-            weighted(s, sides.weighted_positive, s.div(one, q)),
+            weighted(s, sides.negative, s.mul(small, s.div(one, rest))),
+            weighted(s, sides.weighted_positive, by_q),
         );
         let asymmetry = s.sub(sides.negative, sides.positive);
-        let turn = weighted(s, asymmetry, s.div(base, wrong));
+        let turn = weighted(s, asymmetry, s.mul(small, s.div(base, wrong)));
         // Where B is infinite it is so as ln p, beside which 1 / p decides.
         let turn = s.select(s.eq(base, s.splat(f32::INFINITY)), zero, turn);
         let slope = terms.slope(s, &sides, slope, turn, wrong);
         s.select(is_clipped(s, p, s.splat(range.lo), s.splat(range.hi)), zero, slope)
+    }
+
+    #[inline(always)]
+    fn unit(&self, s: S, p: S::F32) -> S::F32 {
+        let q = clip(s, p, s.splat(self.0.range.lo), s.splat(self.0.range.hi));
+        self.of_tiny(s, q, LARGE_UNIT)
     }
 }
 

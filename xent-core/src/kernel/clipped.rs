@@ -307,6 +307,10 @@ impl<S: Simd> Map<S> for Normalized<S> {
     }
 }
 
+/// 2^64 and 2^-64: what is divided by a subnormal is brought down before, and back when it is scaled.
+pub(super) const LARGE_UNIT: f32 = f32::from_bits((127 + 64) << 23);
+pub(super) const SMALL_UNIT: f32 = f32::from_bits((127 - 64) << 23);
+
 /// 2^-100: quotients below it are near the subnormals.
 const TINY: f32 = f32::from_bits((127 - 100) << 23);
 
@@ -390,16 +394,21 @@ pub(crate) fn normalized_gradient_in_place<S: Simd>(
     [total, scale]: [f32; 2],
 ) {
     let normalized = Normalized::new(s, n, range, gamma);
-    let (zero, total) = (s.splat(0.0), s.splat(total));
+    let (zero, one, total) = (s.splat(0.0), s.splat(1.0), s.splat(total));
     let scale = s.div(s.splat(scale), normalized.sum);
+    let (large, small) = (s.splat(LARGE_UNIT), s.splat(SMALL_UNIT));
     for (p, v) in p.chunks_mut(S::LANES).zip(v.chunks(S::LANES)) {
         let (x, v) = (s.load(p, 1.0), s.load(v, 0.0));
         let slope = normalized.slope(s, x, v);
         let others = s.select(s.eq(x, normalized.max), normalized.others, s.sub(normalized.sum, x));
-        let own = s.select(s.eq(slope, zero), zero, s.mul(slope, s.div(others, x)));
-        let slope = s.sub(s.sub(total, slope), own);
+        // A quotient by a subnormal x would overflow before it is scaled.
+        let tiny = s.lt(x, s.splat(f32::MIN_POSITIVE));
+        let (unit, by_unit) = (s.select(tiny, large, one), s.select(tiny, small, one));
+        let quotient = s.div(others, s.mul(x, unit));
+        let own = s.select(s.eq(slope, zero), zero, s.mul(slope, quotient));
+        let slope = s.sub(s.mul(s.sub(total, slope), by_unit), own);
         // The sum of the row can be so small that the scale is infinite.
-        let gradient = s.select(s.eq(slope, zero), zero, s.mul(scale, slope));
+        let gradient = s.select(s.eq(slope, zero), zero, s.mul(s.mul(scale, slope), unit));
         s.store(canonical(s, gradient), p);
     }
 }

@@ -344,7 +344,7 @@ impl<'w> BinaryCrossEntropy<'w> {
         &self,
         targets: impl Into<BinaryTargets<'a>>,
         scale: impl Into<GradientScale>,
-    ) -> Result<f32, Error> {
+    ) -> Result<f64, Error> {
         self.checked_factor(&targets.into(), scale.into())
     }
 }

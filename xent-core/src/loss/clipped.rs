@@ -390,7 +390,7 @@ impl<'w> ClippedCrossEntropy<'w> {
     /// use xent_core::{ClippedCrossEntropy, Reduction, Targets};
     /// let targets = Targets::labels(&[0, 1, -1, 2]);
     /// let loss = ClippedCrossEntropy::new().ignore(-1);
-    /// assert_eq!(loss.gradient_factor(targets, 4, Reduction::MeanCount)?, 1.0 / 3.0);
+    /// assert_eq!(loss.gradient_factor(targets, 4, Reduction::MeanCount)? as f32, 1.0 / 3.0);
     /// # Ok::<(), xent_core::Error>(())
     /// ```
     pub fn gradient_factor<'a>(
@@ -398,7 +398,7 @@ impl<'w> ClippedCrossEntropy<'w> {
         targets: impl Into<Targets<'a>>,
         n_rows: usize,
         scale: impl Into<GradientScale>,
-    ) -> Result<f32, Error> {
+    ) -> Result<f64, Error> {
         self.checked_factor(&targets.into(), n_rows, scale.into())
     }
 
@@ -595,6 +595,10 @@ impl Default for ClippedCrossEntropy<'static> {
 impl RowLoss for ClippedCrossEntropy<'_> {
     fn options(&self) -> &ClassOptions<'_> {
         &self.options
+    }
+
+    fn times(&self, factor: f32) -> Self {
+        ClippedCrossEntropy { options: self.options.times(factor), ..*self }
     }
 
     fn validate(&self, classes: usize) -> Result<(), Error> {

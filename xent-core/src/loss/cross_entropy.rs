@@ -441,7 +441,7 @@ impl<'w> CrossEntropy<'w> {
     /// use xent_core::{CrossEntropy, Reduction, Targets};
     /// let targets = Targets::labels(&[0, 1, -1, 2]);
     /// let loss = CrossEntropy::new().ignore(-1);
-    /// assert_eq!(loss.gradient_factor(targets, 4, Reduction::MeanCount)?, 1.0 / 3.0);
+    /// assert_eq!(loss.gradient_factor(targets, 4, Reduction::MeanCount)? as f32, 1.0 / 3.0);
     /// # Ok::<(), xent_core::Error>(())
     /// ```
     pub fn gradient_factor<'a>(
@@ -449,7 +449,7 @@ impl<'w> CrossEntropy<'w> {
         targets: impl Into<Targets<'a>>,
         n_rows: usize,
         scale: impl Into<GradientScale>,
-    ) -> Result<f32, Error> {
+    ) -> Result<f64, Error> {
         self.checked_factor(&targets.into(), n_rows, scale.into())
     }
 
@@ -825,6 +825,11 @@ impl LabelBatch {
 impl RowLoss for CrossEntropy<'_> {
     fn options(&self) -> &ClassOptions<'_> {
         &self.options
+    }
+
+    fn times(&self, factor: f32) -> Self {
+        let options = self.options.times(factor);
+        CrossEntropy { options, z_loss: self.z_loss * factor, ..*self }
     }
 
     fn validate(&self, classes: usize) -> Result<(), Error> {

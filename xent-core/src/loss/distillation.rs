@@ -101,8 +101,7 @@ impl Distillation {
     /// # Ok::<(), Error>(())
     /// ```
     pub fn check(&self, student: Rows<'_>, teacher: Rows<'_>) -> Result<(), Error> {
-        let transform = LogitTransform { temperature: self.temperature, ..LogitTransform::NONE };
-        transform.validate()?;
+        self.validate()?;
         check_shapes(&student, &teacher)
     }
 
@@ -222,14 +221,22 @@ impl Distillation {
         scale: impl Into<GradientScale>,
         gradient: &mut [f32],
     ) -> Result<LossTotal, Error> {
+        // Options first, the factor among them.
+        self.validate()?;
+        let factor = self.gradient_factor(student.n_rows(), scale)?;
         self.check(student, teacher)?;
         check_length(student.n_elements(), gradient.len())?;
-        let factor = self.gradient_factor(student.n_rows(), scale)?;
+        let factor = factor.clamp(f64::from(f32::MIN), f64::from(f32::MAX)) as f32;
         let mut gradients = gradient.chunks_exact_mut(student.classes().max(1));
         Ok(total(student.n_rows(), |row| {
             let gradient = gradients.next().unwrap_or_default();
             self.loss_and_gradient(&student, &teacher, row, factor, gradient)
         }))
+    }
+
+    fn validate(&self) -> Result<(), Error> {
+        let transform = LogitTransform { temperature: self.temperature, ..LogitTransform::NONE };
+        transform.validate()
     }
 
     /// What `scale` multiplies the gradient of the sum over `n_rows` rows by. For those who split a batch.
@@ -245,7 +252,7 @@ impl Distillation {
         &self,
         n_rows: usize,
         scale: impl Into<GradientScale>,
-    ) -> Result<f32, Error> {
+    ) -> Result<f64, Error> {
         let scale = scale.into();
         scale.validate()?;
         Ok(scale.factor(|| LossTotal::of_weights(n_rows, 1.0)))

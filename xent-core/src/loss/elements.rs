@@ -2,7 +2,7 @@
 
 use core::ops::Range;
 
-use super::{GradientScale, LossTotal, check_length};
+use super::{GradientScale, LossTotal, check_length, is_far};
 use crate::kernel::binary::{BinaryTerms, Elements};
 use crate::targets::BinaryTargets;
 use crate::{Error, Rows};
@@ -115,12 +115,29 @@ pub(super) trait ElementLoss {
             let mut buffer = [0.0; PIECE];
             let losses = buffer.get_mut(..range.len()).unwrap_or_default();
             self.losses_of_range(x, targets, range.clone(), losses);
-            for_positions(x.classes(), range, |i, row, _| {
-                let loss = losses.get(i).copied().unwrap_or(f32::NAN);
-                chunk_total.push_weighted(f64::from(loss), f64::from(targets.sample_weight(row)));
+            for_positions(x.classes(), range.clone(), |i, row, _| {
+                let (loss, weight) = (losses.get(i).copied(), targets.sample_weight(row));
+                let mut loss = f64::from(loss.unwrap_or(f32::NAN));
+                if is_far(f64::from(weight)) {
+                    let mut piece = Piece::new(range.start + i, 1);
+                    piece.read_x(x);
+                    piece.read_targets(targets, self.options().pos_weights);
+                    loss = self.far_loss(&piece, 0);
+                }
+                chunk_total.push_weighted(loss, f64::from(weight));
             });
         });
         Ok(total)
+    }
+
+    /// The weighted loss of element `i` of a piece, in f64: of one whose weight is [`is_far`].
+    fn far_loss(&self, piece: &Piece, i: usize) -> f64 {
+        let (Elements { x, y, pos_weights, scales }, mut loss) = (piece.elements(), [0.0]);
+        let one = |of: &[f32]| [of.get(i).copied().unwrap_or(f32::NAN)];
+        let (x, y, pos_weights, [weight]) = (one(x), one(y), one(pos_weights), one(scales));
+        let element = Elements { x: &x, y: &y, pos_weights: &pos_weights, scales: &[1.0] };
+        self.losses(element, &mut loss);
+        f64::from(weight) * f64::from(loss[0])
     }
 
     /// What the gradient of a sum is multiplied by.
@@ -128,7 +145,7 @@ pub(super) trait ElementLoss {
         &self,
         targets: &BinaryTargets<'_>,
         scale: GradientScale,
-    ) -> Result<f32, Error> {
+    ) -> Result<f64, Error> {
         scale.validate()?;
         let rows = targets.rows;
         Ok(scale.factor(|| {
@@ -145,18 +162,21 @@ pub(super) trait ElementLoss {
         &self,
         piece: &mut Piece,
         targets: &BinaryTargets<'_>,
-        factor: f32,
+        factor: f64,
         out: &mut [f32],
         total: &mut LossTotal,
     ) {
         piece.read_targets(targets, self.options().pos_weights);
         // The losses first, in the place of the gradients.
         self.losses(piece.elements(), out);
-        for (&loss, &weight) in out.iter().zip(&piece.scales) {
-            total.push_weighted(f64::from(loss), f64::from(weight));
+        for (i, (&loss, &weight)) in out.iter().zip(&piece.scales).enumerate() {
+            let weight = f64::from(weight);
+            let loss = if is_far(weight) { self.far_loss(piece, i) } else { f64::from(loss) };
+            total.push_weighted(loss, weight);
         }
         for scale in &mut piece.scales {
-            *scale *= factor;
+            // Exact in f64: the factor may be beyond f32 where the weights are small or large.
+            *scale = (f64::from(*scale) * factor) as f32;
         }
         self.gradients(piece.elements(), out);
     }

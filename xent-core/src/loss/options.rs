@@ -54,7 +54,7 @@ pub(super) struct ClassOptions<'w> {
     pub(super) focal_alpha: f32,
 }
 
-impl ClassOptions<'_> {
+impl<'w> ClassOptions<'w> {
     pub(super) const NONE: ClassOptions<'static> = ClassOptions {
         class_weights: None,
         ignore: None,
@@ -82,6 +82,11 @@ impl ClassOptions<'_> {
             check_weights("class_weights", weights)?;
         }
         Ok(())
+    }
+
+    /// Those of a loss that costs `factor` times as much.
+    pub(super) fn times(&self, factor: f32) -> ClassOptions<'w> {
+        ClassOptions { focal_alpha: self.focal_alpha * factor, ..*self }
     }
 
     pub(super) fn class_weight(&self, class: usize) -> f32 {

@@ -26,7 +26,7 @@ pub enum Reduction {
 
 /// What a gradient is multiplied by: the factor of a reduction, or a given one.
 ///
-/// Made by `into()` from a [`Reduction`] or an `f32`. The weights that a mean divides by depend on the
+/// Made by `into()` from a [`Reduction`], an `f32` or an `f64`. The weights that a mean divides by depend on the
 /// targets alone, so that the gradient needs no second pass.
 ///
 /// ```
@@ -43,8 +43,9 @@ pub enum Reduction {
 pub enum GradientScale {
     /// The gradient of the reduced loss; all zeros where that is a mean over nothing.
     Reduction(Reduction),
-    /// A finite number of times the gradient of the sum.
-    Factor(f32),
+    /// A finite number of times the gradient of the sum. It is rounded to f32, but where that is subnormal
+    /// or infinite: beside weights of 1e-40 it may be 1e40.
+    Factor(f64),
 }
 
 impl From<Reduction> for GradientScale {
@@ -55,6 +56,12 @@ impl From<Reduction> for GradientScale {
 
 impl From<f32> for GradientScale {
     fn from(factor: f32) -> Self {
+        GradientScale::Factor(f64::from(factor))
+    }
+}
+
+impl From<f64> for GradientScale {
+    fn from(factor: f64) -> Self {
         GradientScale::Factor(factor)
     }
 }
@@ -64,19 +71,21 @@ impl GradientScale {
         match self {
             GradientScale::Reduction(_) => Ok(()),
             GradientScale::Factor(factor) => {
-                check_option("gradient_scale", factor, factor.is_finite())
+                check_option("gradient_scale", factor as f32, factor.is_finite())
             }
         }
     }
 
     /// The factor, for losses whose weights and number are those of `weights`.
-    pub(super) fn factor(self, weights: impl FnOnce() -> LossTotal) -> f32 {
-        let reciprocal = |divisor: f64| if divisor == 0.0 { 0.0 } else { (1.0 / divisor) as f32 };
-        match self {
+    pub(super) fn factor(self, weights: impl FnOnce() -> LossTotal) -> f64 {
+        let reciprocal = |divisor: f64| if divisor == 0.0 { 0.0 } else { 1.0 / divisor };
+        let factor = match self {
             GradientScale::Factor(factor) => factor,
             GradientScale::Reduction(Reduction::Sum) => 1.0,
             GradientScale::Reduction(Reduction::Mean) => reciprocal(weights().weight()),
             GradientScale::Reduction(Reduction::MeanCount) => reciprocal(weights().count() as f64),
-        }
+        };
+        let rounded = factor as f32;
+        if rounded.is_normal() { f64::from(rounded) } else { factor }
     }
 }

@@ -34,7 +34,7 @@ pub(crate) trait ClassLoss: Copy {
         t: Targets<'_>,
         n_rows: usize,
         scale: GradientScale,
-    ) -> Result<f32, Error>;
+    ) -> Result<f64, Error>;
     fn ignoring(self, label: i64) -> Self;
 }
 
@@ -82,7 +82,7 @@ macro_rules! class_loss {
                 t: Targets<'_>,
                 n_rows: usize,
                 scale: GradientScale,
-            ) -> Result<f32, Error> {
+            ) -> Result<f64, Error> {
                 $loss::gradient_factor(self, t, n_rows, scale)
             }
             fn ignoring(self, label: i64) -> Self {
@@ -113,7 +113,7 @@ pub(crate) trait ElementLoss: Copy {
         t: BinaryTargets<'_>,
         scale: GradientScale,
     ) -> Result<LossTotal, Error>;
-    fn gradient_factor(&self, t: BinaryTargets<'_>, scale: GradientScale) -> Result<f32, Error>;
+    fn gradient_factor(&self, t: BinaryTargets<'_>, scale: GradientScale) -> Result<f64, Error>;
 }
 
 macro_rules! element_loss {
@@ -152,7 +152,7 @@ macro_rules! element_loss {
                 &self,
                 t: BinaryTargets<'_>,
                 scale: GradientScale,
-            ) -> Result<f32, Error> {
+            ) -> Result<f64, Error> {
                 $loss::gradient_factor(self, t, scale)
             }
         }

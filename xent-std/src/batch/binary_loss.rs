@@ -25,12 +25,12 @@ mod sealed {
             &self,
             x: Rows<'_>,
             targets: BinaryTargets<'_>,
-            factor: f32,
+            factor: f64,
             gradient: &mut [f32],
         ) -> Result<LossTotal, Error>;
 
         fn factor_of(&self, targets: BinaryTargets<'_>, scale: GradientScale)
-        -> Result<f32, Error>;
+        -> Result<f64, Error>;
 
         fn check_of(&self, x: Rows<'_>, targets: BinaryTargets<'_>) -> Result<(), Error>;
     }
@@ -186,13 +186,13 @@ impl ElementLoss for BinaryCrossEntropy<'_> {
         &self,
         x: Rows<'_>,
         targets: BinaryTargets<'_>,
-        factor: f32,
+        factor: f64,
         gradient: &mut [f32],
     ) -> Result<LossTotal, Error> {
         self.gradient(x, targets, factor, gradient)
     }
 
-    fn factor_of(&self, targets: BinaryTargets<'_>, scale: GradientScale) -> Result<f32, Error> {
+    fn factor_of(&self, targets: BinaryTargets<'_>, scale: GradientScale) -> Result<f64, Error> {
         self.gradient_factor(targets, scale)
     }
 
@@ -221,13 +221,13 @@ impl ElementLoss for ClippedBinaryCrossEntropy<'_> {
         &self,
         x: Rows<'_>,
         targets: BinaryTargets<'_>,
-        factor: f32,
+        factor: f64,
         gradient: &mut [f32],
     ) -> Result<LossTotal, Error> {
         self.gradient(x, targets, factor, gradient)
     }
 
-    fn factor_of(&self, targets: BinaryTargets<'_>, scale: GradientScale) -> Result<f32, Error> {
+    fn factor_of(&self, targets: BinaryTargets<'_>, scale: GradientScale) -> Result<f64, Error> {
         self.gradient_factor(targets, scale)
     }
 

@@ -100,8 +100,8 @@ impl BatchDistillation for Distillation {
         teacher: Rows<'_>,
         scale: impl Into<GradientScale>,
     ) -> Result<(LossTotal, Vec<f32>), Error> {
-        self.check(student, teacher)?;
         let factor = self.gradient_factor(student.n_rows(), scale)?;
+        self.check(student, teacher)?;
         work(&student).gradient(student.classes(), |rows, gradient| {
             self.gradient(student.range(rows.clone()), teacher.range(rows), factor, gradient)
         })

@@ -25,7 +25,7 @@ mod sealed {
             &self,
             x: Rows<'_>,
             targets: Targets<'_>,
-            factor: f32,
+            factor: f64,
             gradient: &mut [f32],
         ) -> Result<LossTotal, Error>;
 
@@ -34,7 +34,7 @@ mod sealed {
             targets: Targets<'_>,
             n_rows: usize,
             scale: GradientScale,
-        ) -> Result<f32, Error>;
+        ) -> Result<f64, Error>;
 
         /// The errors of all, of which only these count rows from the first of the batch.
         fn check_of(&self, x: Rows<'_>, targets: Targets<'_>) -> Result<(), Error>;
@@ -180,7 +180,7 @@ impl RowLoss for CrossEntropy<'_> {
         &self,
         x: Rows<'_>,
         targets: Targets<'_>,
-        factor: f32,
+        factor: f64,
         gradient: &mut [f32],
     ) -> Result<LossTotal, Error> {
         self.gradient(x, targets, factor, gradient)
@@ -191,7 +191,7 @@ impl RowLoss for CrossEntropy<'_> {
         targets: Targets<'_>,
         n_rows: usize,
         scale: GradientScale,
-    ) -> Result<f32, Error> {
+    ) -> Result<f64, Error> {
         self.gradient_factor(targets, n_rows, scale)
     }
 
@@ -234,7 +234,7 @@ impl RowLoss for ClippedCrossEntropy<'_> {
         &self,
         x: Rows<'_>,
         targets: Targets<'_>,
-        factor: f32,
+        factor: f64,
         gradient: &mut [f32],
     ) -> Result<LossTotal, Error> {
         self.gradient(x, targets, factor, gradient)
@@ -245,7 +245,7 @@ impl RowLoss for ClippedCrossEntropy<'_> {
         targets: Targets<'_>,
         n_rows: usize,
         scale: GradientScale,
-    ) -> Result<f32, Error> {
+    ) -> Result<f64, Error> {
         self.gradient_factor(targets, n_rows, scale)
     }
 

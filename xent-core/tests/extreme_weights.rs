@@ -1,0 +1,176 @@
+//! Weights are finite and not negative: a mean does not depend on their size, nor does its gradient, also
+//! where their sum, or one over it, is beyond f32.
+
+use xent_core::{
+    Backend, BinaryCrossEntropy, BinaryTargets, ClippedBinaryCrossEntropy, ClippedCrossEntropy,
+    CrossEntropy, LossTotal, Reduction, Rows, Targets,
+};
+
+const SIZES: [f32; 9] = [1e-45, 1e-40, 1e-30, 1e-20, 1.0, 1e10, 1e20, 1e30, 3e38];
+
+const LOGITS: [f32; 9] = [0.5, -1.0, 2.0, 30.0, 0.25, 1.5, -3.0, -2.0, 4.0];
+const PROBS: [f32; 9] = [0.5, 0.25, 0.25, 0.9, 0.05, 0.05, 0.125, 0.125, 0.75];
+const LABELS: [u8; 3] = [1, 0, 2];
+
+/// The step of 2^-149 that a bound always allows is multiplied by factors and weights.
+const NOTHING: f64 = 1e-15;
+
+fn assert_near(got: f64, want: f64, what: &str) {
+    assert!(
+        (got - want).abs() <= 2e-6 * want.abs() + NOTHING,
+        "{what}: got {got:e}, want {want:e}"
+    );
+}
+
+fn assert_same_mean(
+    (total, gradient): (LossTotal, &[f32]),
+    (want_total, want): (LossTotal, &[f32]),
+    what: &str,
+) {
+    assert_near(total.mean(), want_total.mean(), &format!("{what}: mean"));
+    for (c, (&got, &want)) in gradient.iter().zip(want).enumerate() {
+        assert_near(f64::from(got), f64::from(want), &format!("{what}: element {c}"));
+    }
+}
+
+/// The total and gradient by all three ways to them.
+macro_rules! mean_and_gradient {
+    ($loss:expr, $x:expr, $targets:expr $(, $dim:expr)*) => {{
+        let (loss, x, targets) = ($loss, Rows::new(&$x, 3, 3).unwrap(), $targets);
+        let mut gradient = [0.0; 9];
+        let total = loss.gradient(x, targets, Reduction::Mean, &mut gradient).unwrap();
+        assert_eq!(loss.total(x, targets), Ok(total));
+        let mut in_place = $x;
+        let mean = Reduction::Mean;
+        assert_eq!(loss.gradient_in_place(&mut in_place, $($dim,)* targets, mean), Ok(total));
+        assert_eq!(in_place.map(f32::to_bits), gradient.map(f32::to_bits));
+        (total, gradient)
+    }};
+}
+
+#[test]
+fn a_mean_and_its_gradient_do_not_depend_on_the_size_of_the_weights() {
+    let y = Rows::new(&PROBS, 3, 3).unwrap();
+    for backend in Backend::all() {
+        for sample_weight in SIZES {
+            for class_weight in SIZES {
+                let (samples, classes) = ([sample_weight; 3], [class_weight; 3]);
+                let what = format!("{}, {sample_weight:e} {class_weight:e}", backend.name());
+                macro_rules! check {
+                    ($loss:expr, $x:expr, $targets:expr, $name:literal) => {{
+                        let loss = $loss.backend(backend);
+                        let targets = $targets;
+                        let want = mean_and_gradient!(loss, $x, targets, 3, 3);
+                        let weighted = targets.with_sample_weights(&samples);
+                        let loss = loss.class_weights(&classes);
+                        let got = mean_and_gradient!(loss, $x, weighted, 3, 3);
+                        let what = format!("{what}, {}", $name);
+                        assert_same_mean((got.0, &got.1), (want.0, &want.1), &what);
+                    }};
+                }
+                let labels = Targets::labels(&LABELS);
+                check!(CrossEntropy::new(), LOGITS, labels, "label");
+                check!(CrossEntropy::new().focal(2.0), LOGITS, labels, "focal");
+                if (1e-30..=1e30).contains(&class_weight) {
+                    // What a class counts is f32 before the factor comes to it.
+                    check!(CrossEntropy::new().temperature(2.0), LOGITS, labels, "temperature");
+                    check!(ClippedCrossEntropy::new(), PROBS, labels, "clipped");
+                    check!(ClippedCrossEntropy::new().normalize(true), PROBS, labels, "clipped");
+                    let smoothed = CrossEntropy::new().label_smoothing(0.1);
+                    check!(smoothed, LOGITS, labels, "smoothed");
+                    check!(
+                        ClippedCrossEntropy::new().label_smoothing(0.1),
+                        PROBS,
+                        labels,
+                        "clipped"
+                    );
+                }
+                if class_weight == 1.0 {
+                    // The mean over distributions does not divide by class weights.
+                    let targets = Targets::distributions(y);
+                    check!(CrossEntropy::new(), LOGITS, targets, "distribution");
+                    check!(CrossEntropy::new().z_loss(0.1), LOGITS, targets, "z-loss");
+                    check!(CrossEntropy::new().z_loss(0.1), LOGITS, labels, "z-loss, label");
+                    check!(ClippedCrossEntropy::new(), PROBS, targets, "clipped");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_mean_of_elements_and_its_gradient_do_not_depend_on_the_size_of_the_weights() {
+    let y = Rows::new(&PROBS, 3, 3).unwrap();
+    for backend in Backend::all() {
+        macro_rules! check {
+            ($loss:expr, $x:expr) => {{
+                let loss = $loss.backend(backend);
+                let of = |targets: BinaryTargets<'_>| mean_and_gradient!(loss, $x, targets);
+                let want = of(BinaryTargets::new(y));
+                for weight in SIZES {
+                    let weights = [weight; 3];
+                    let got = of(BinaryTargets::new(y).with_sample_weights(&weights));
+                    let what = format!("{}, {weight:e}, {loss:?}", backend.name());
+                    assert_same_mean((got.0, &got.1), (want.0, &want.1), &what);
+                }
+            }};
+        }
+        check!(BinaryCrossEntropy::new(), LOGITS);
+        check!(BinaryCrossEntropy::new().focal(2.0), LOGITS);
+        check!(ClippedBinaryCrossEntropy::new(), PROBS);
+    }
+}
+
+#[test]
+fn rows_of_weights_of_all_sizes_share_a_mean() {
+    // 3e38 and 1e-45 in one batch: the second row is too light to show, and nothing overflows.
+    let x = Rows::new(&[0.0; 4], 2, 2).unwrap();
+    let targets = Targets::labels(&[0_u8, 1]).with_sample_weights(&[3e38, 1e-45]);
+    let mut gradient = [9.0; 4];
+    let total = CrossEntropy::new().gradient(x, targets, Reduction::Mean, &mut gradient).unwrap();
+    assert_near(total.mean(), 2.0_f64.ln(), "mean");
+    assert_eq!(gradient, [-0.5, 0.5, 0.0, 0.0]);
+    // The sum of weighted losses beyond f32.
+    let targets = Targets::labels(&[0_u8, 0]).with_sample_weights(&[3e38; 2]);
+    let total = CrossEntropy::new().class_weights(&[3e38, 1.0]).total(x, targets).unwrap();
+    assert_near(total.sum(), 2.0 * f64::from(3e38_f32).powi(2) * 2.0_f64.ln(), "sum");
+}
+
+#[test]
+fn a_gradient_by_a_subnormal_probability_is_weighted_before_it_overflows() {
+    let (tiny, weight) = (1e-40_f32, 1e-10_f32);
+    let want = -f64::from(weight) / f64::from(tiny);
+    for backend in Backend::all() {
+        let what = backend.name();
+        let one = Rows::new(&[1.0], 1, 1).unwrap();
+        let p = Rows::new(std::slice::from_ref(&tiny), 1, 1).unwrap();
+        let binary = ClippedBinaryCrossEntropy::new().clip(0.0, 1.0).backend(backend);
+        let mut gradient = [0.0];
+        for (sample, pos) in [([weight], [1.0]), ([1.0], [weight])] {
+            let targets = BinaryTargets::new(one).with_sample_weights(&sample);
+            let loss = binary.pos_weights(&pos);
+            loss.gradient(p, targets, 1.0, &mut gradient).unwrap();
+            assert_near(f64::from(gradient[0]), want, what);
+        }
+        binary.gradient(p, one, 1.0, &mut gradient).unwrap();
+        assert_eq!(gradient, [f32::NEG_INFINITY], "{what}");
+
+        let (row, mut gradient) = ([1.0, tiny], [0.0; 2]);
+        let p = Rows::new(&row, 1, 2).unwrap();
+        let targets = Targets::labels(&[1_u8]).with_sample_weights(std::slice::from_ref(&weight));
+        let clipped = ClippedCrossEntropy::new().clip(0.0, 1.0).backend(backend);
+        clipped.gradient(p, targets, 1.0, &mut gradient).unwrap();
+        assert_near(f64::from(gradient[1]), want, what);
+        assert_eq!(gradient[0], 0.0, "{what}");
+        clipped.normalize(true).gradient(p, targets, 1.0, &mut gradient).unwrap();
+        assert_near(f64::from(gradient[1]), want, what);
+        assert_near(f64::from(gradient[0]), f64::from(weight), what);
+        // Where the whole row is subnormal there is nothing to overflow.
+        let (row, mut gradient) = ([9.0 * tiny, tiny], [0.0; 2]);
+        let p = Rows::new(&row, 1, 2).unwrap();
+        clipped.normalize(true).gradient(p, targets, 1.0, &mut gradient).unwrap();
+        let [large, small] = row.map(f64::from);
+        let want = -f64::from(weight) * (large / small) / (large + small);
+        assert_near(f64::from(gradient[1]), want, what);
+    }
+}
