@@ -2,7 +2,8 @@
 //!
 //! This module has no items. `x` are logits and `p` probabilities ([`Rows`](crate::Rows)); `t` labels,
 //! `y` targets, `w` weights. "Recorded" names the functions of `xent-std/tests/oracles/from_*.py` whose
-//! calls are replayed as tests; "below" is an example on this page, with the library's numbers in f64.
+//! calls are replayed as tests; "below" is an example on this page, with the library's numbers in f64;
+//! "formula" is the library's documented formula, without a run of the library.
 //! A call that gives one loss a row is [`batch_losses`](crate::BatchLoss::batch_losses), one that
 //! reduces is [`batch_total`](crate::BatchLoss::batch_total) and then as in this table; `rows`, `total`
 //! and `gradient` of `xent-core` do the same without a `Vec`. The gradient of a reduced loss is
@@ -44,9 +45,9 @@
 //! | `binary_cross_entropy(p, y)` | `ClippedBinaryCrossEntropy::new().clip(0.0, 1.0)` | `binary_probabilities`, below |
 //! | `soft_margin_loss(x, s)`, `s` of -1 and 1 | `BinaryCrossEntropy`, `y = (s + 1) / 2` | below |
 //! | `multilabel_soft_margin_loss(x, y)` | `BinaryCrossEntropy`, `MeanCount` | below |
-//! | `torchvision.ops.sigmoid_focal_loss(x, y, alpha, gamma)` | `BinaryCrossEntropy::new().focal(gamma).focal_alpha(alpha)`; `alpha < 0` is `None` | `composed_binary`, below |
+//! | `torchvision.ops.sigmoid_focal_loss(x, y, alpha, gamma)` | `BinaryCrossEntropy::new().focal(gamma).focal_alpha(alpha)`; `alpha < 0` is `None` | formula: `composed_binary`, below |
 //! | `kl_div(q.log(), p, reduction="none").sum(1)` | `batch_kl_divergence(p, q)`, `p` first | `divergences`, below |
-//! | `kl_div(.., reduction="batchmean")` | the mean of these | below |
+//! | `kl_div(.., reduction="batchmean")` | the mean of these | formula |
 //! | `kl_div(log_softmax(s / T), log_softmax(t / T), log_target=True)` | `Distillation::new().temperature(T)` of `s`, `t` | below |
 //! | `softmax`, `log_softmax`, `logsumexp` | `batch_softmax`, `batch_log_softmax`, `batch_log_sum_exp` | `softmax_family`, below |
 //!
@@ -136,7 +137,8 @@
 //! | `BinaryFocalCrossentropy(gamma=2.0)` | `ClippedBinaryCrossEntropy::new().focal(2.0)`; from logits `BinaryCrossEntropy` | `binary_focal`, below |
 //! | `apply_class_balancing=True, alpha=a` | `.focal_alpha(a)` | `binary_focal`, below |
 //! | `KLDivergence()(y, p)` | `batch_kl_divergence(y, p)`, of both clipped if the clip matters | `kl_divergence` |
-//! | `axis=1` | `Rows::channels_first` | |
+//! | `axis=1` | `Rows::channels_first` | formula |
+//! | `fit(class_weight=w)` | `.class_weights(&w)`, `MeanCount` | formula |
 //! | `tf.nn.softmax_cross_entropy_with_logits`, `sparse_...` | `CrossEntropy` | as Keras' |
 //! | `tf.nn.sigmoid_cross_entropy_with_logits` | `BinaryCrossEntropy` | as Keras' |
 //! | `tf.nn.weighted_cross_entropy_with_logits(y, x, w)` | `.pos_weights(&[w; C])` | below |
@@ -199,6 +201,10 @@
 //! | `sigmoid_binary_cross_entropy(x, y)` | `BinaryCrossEntropy::new()` | `sigmoid` |
 //! | `sigmoid_focal_loss(x, y, alpha, gamma)` | `BinaryCrossEntropy::new().focal(gamma).focal_alpha(alpha)` | `sigmoid_focal` |
 //! | `kl_divergence(jnp.log(q), p)` | `batch_kl_divergence(p, q)` | `divergences` |
+//! | `kl_divergence_with_log_targets(log_softmax(s), log_softmax(t))` | `Distillation::new()` of `s`, `t` | formula |
+//! | `convex_kl_divergence(jnp.log(q), p)`, where both sum to 1 | `batch_kl_divergence(p, q)` | formula |
+//! | `axis=i` | `Rows::channels_first`, or `array_losses(x, Axis(i), ..)` | formula |
+//! | `where=mask` of classes | logits of `-inf` where it is false, and targets of 0 | formula |
 //! | `.mean()` of unweighted losses | either mean | all |
 //!
 //! ```
@@ -224,7 +230,7 @@
 //! | T5X, PaLM: `loss + z * logsumexp(x)**2` | `.z_loss(z)` | `composed`, below |
 //! | Gemma: `x = cap * tanh(x / cap)` | `.soft_cap(cap)` | `composed`, below |
 //! | `x / T` | `.temperature(T)`, after the cap | `composed`, below |
-//! | T5X: `label_smoothing=a`, `a / (C - 1)` for each other class, less the entropy of that target | `.label_smoothing(a * C / (C - 1))`, and subtract it | below |
+//! | T5X: `label_smoothing=a`, `a / (C - 1)` for each other class, less the entropy of that target | `.label_smoothing(a * C / (C - 1))`, and subtract it | formula, below |
 //!
 //! ```
 //! use xent_std::{BatchLoss, CrossEntropy, Error, Rows};
@@ -265,5 +271,7 @@
 //! # What has no call here
 //!
 //! - PyTorch: a binary `weight` of classes or elements together with `pos_weight`, in one call; negative weights.
-//! - Keras: `CategoricalGeneralizedCrossEntropy`. optax: `poly_loss_cross_entropy`.
+//! - Keras: `CategoricalGeneralizedCrossEntropy`.
+//! - optax: `poly_loss_cross_entropy`; `convex_kl_divergence` of what does not sum to 1; `ctc_loss`, which is
+//!   over sequences. PyTorch: `ctc_loss`, `poisson_nll_loss` and `gaussian_nll_loss`, which are over others.
 //! - The gradient of a divergence with respect to probabilities; that of `Distillation` is with respect to logits.
