@@ -14,7 +14,7 @@ use crate::kernel::tree::BLOCK;
 ///
 /// The losses of labels and log-sum-exps are computed where the rows are, in every layout: rows whose
 /// classes are apart go side by side, a vector of rows at a time. Elsewhere such rows are copied block
-/// by block to the stack (16 KiB at most). The results have the same bits.
+/// by block to the stack (28 KiB at most, a gradient with every option). The results have the same bits.
 ///
 /// ```
 /// use xent_core::{CrossEntropy, Rows};
