@@ -28,7 +28,7 @@ use crate::{BatchBinaryLoss, BatchLoss};
 /// # Sample weights
 ///
 /// They are part of the targets of a batch, so that arrays with them go through [`ArrayRows`] and
-/// [`ArrayLabels`]. Weights, one a row in the logical order of the labels:
+/// [`ArrayLabels`](crate::ArrayLabels). Weights, one a row in the logical order of the labels:
 ///
 /// ```
 /// use ndarray::{Axis, array};
