@@ -36,6 +36,10 @@ pub(crate) trait Simd: Copy {
     /// Whether [`mul_add`](Simd::mul_add) rounds once: the class that gives the same bits.
     const FUSED: bool;
 
+    /// Whether the virtual lanes of a block are taken one after another, in a fraction of the code: where
+    /// there is nothing that could take several at once.
+    const ONE_BY_ONE: bool = false;
+
     /// Runs a part. Where no instruction set is switched on for it, all callers share one copy of its code.
     fn shared<P: Part<Self>>(self, part: P) -> P::Output;
 

@@ -1,5 +1,6 @@
 //! One lane, plain Rust: for targets without SIMD, and to compare the others with.
 
+use super::portable::Portable;
 use crate::simd::{Part, Simd, VIRTUAL_LANES};
 
 /// Every CPU can do this.
@@ -13,6 +14,8 @@ impl Simd for Scalar {
     type Row = [f32; VIRTUAL_LANES];
     const LANES: usize = 1;
     const FUSED: bool = false;
+    // Where the build has SIMD, compilers vectorize the loops over all lanes to three times the speed.
+    const ONE_BY_ONE: bool = !Portable::PRESENT;
 
     // Never inlined: plain code needs no target features, and flash is scarce where it runs.
     #[inline(never)]

@@ -66,7 +66,7 @@ impl<S: Simd> Term<S> for ExpBelowMax<S> {
     #[inline(always)]
     fn of(&mut self, s: S, x: S::F32, _: S::F32) -> S::F32 {
         let zero = s.splat(0.0);
-        if S::LANES == 1 {
+        if S::ONE_BY_ONE {
             // A branch that is seldom taken costs less than two selections.
             let below = s.sub(x, self.m);
             let t = exponent(s, below);
@@ -120,7 +120,7 @@ fn push_block<S: Simd>(s: S, state: LogSumExp, x: &[f32]) -> LogSumExp {
     let m = block_max(s, x);
     let running = state.max();
     let is_new = m > running && m < f32::INFINITY;
-    let next = if S::LANES == 1 && (is_new || m <= running && running.is_finite()) {
+    let next = if S::ONE_BY_ONE && (is_new || m <= running && running.is_finite()) {
         // One loop for both: the comparison that counts is made anyway.
         let (max, counted) = if is_new { (m, m) } else { (running, f32::NAN) };
         let (sum, n_max) = sum_and_count(s, x, max, counted);

@@ -47,7 +47,7 @@ impl Layout {
     /// A group takes as long for one row as for as many as there are lanes, and one row by itself less.
     #[inline(always)]
     pub(super) fn goes_in_lanes<S: Simd>(&self, n_rows: usize) -> bool {
-        let gains = self.classes <= SHORT && n_rows > 1 && S::LANES > 1;
+        let gains = self.classes <= SHORT && !S::ONE_BY_ONE && (n_rows > 1 || S::LANES == 1);
         gains || self.class_stride != 1
     }
 

@@ -4,8 +4,28 @@ use std::println;
 use std::vec::Vec;
 
 use super::clipped::Normalizer;
-use super::tree::BLOCK;
+use super::tree::{BLOCK, Term, block_sum, block_sum_by_lane};
+use crate::isa::scalar::Scalar;
 use crate::{Backend, accuracy};
+
+struct Itself;
+
+impl Term<Scalar> for Itself {
+    const PAD: (f32, f32) = (0.0, 0.0);
+
+    fn of(&mut self, _: Scalar, x: f32, _: f32) -> f32 {
+        x
+    }
+}
+
+#[test]
+fn lanes_one_by_one_give_the_bits_of_all_at_once() {
+    for n in 0..=BLOCK {
+        let x: Vec<f32> = (0..n).map(|i| ((i * 7919 + n) % 1009) as f32 * 0.013 + 1e-3).collect();
+        let wanted = block_sum(Scalar, &x, &x, &mut Itself);
+        assert_eq!(block_sum_by_lane(Scalar, &x, &x, &mut Itself), wanted, "{n} elements");
+    }
+}
 
 #[test]
 fn a_sum_carries_the_two_roundings_of_its_group_and_no_more() {

@@ -38,7 +38,7 @@ pub(crate) trait Term<S: Simd> {
 /// A term that looks at one slice gets it twice.
 #[inline(always)]
 pub(crate) fn block_sum<S: Simd, T: Term<S>>(s: S, x: &[f32], y: &[f32], term: &mut T) -> Pair {
-    if S::LANES == 1 {
+    if S::ONE_BY_ONE {
         return block_sum_by_lane(s, x, y, term);
     }
     let zero = s.splat(0.0);
@@ -87,13 +87,18 @@ pub(crate) fn block_sum<S: Simd, T: Term<S>>(s: S, x: &[f32], y: &[f32], term: &
     fold_lanes(s, sum.as_mut(), error.as_mut(), x.len())
 }
 
-/// The same where there is one lane: a virtual lane after the other, in the order in which the halves
+/// The same with one lane and little code: a virtual lane after the other, in the order in which the halves
 /// of the tree are complete, so that a handful of sums wait and not 32.
 ///
 /// Lane `l` is followed by `l + 16`, then both by `l + 8` and `l + 24`: their numbers read backwards count
 /// up. A 1 at the end of the count is a sum of the same height that waits for this one.
 #[inline(always)]
-fn block_sum_by_lane<S: Simd, T: Term<S>>(s: S, x: &[f32], y: &[f32], term: &mut T) -> Pair {
+pub(super) fn block_sum_by_lane<S: Simd, T: Term<S>>(
+    s: S,
+    x: &[f32],
+    y: &[f32],
+    term: &mut T,
+) -> Pair {
     const HEIGHT: u32 = VIRTUAL_LANES.ilog2();
     let n = x.len();
     let spare =
@@ -325,7 +330,7 @@ pub(crate) fn lane_max<S: Simd>(s: S, mut max: S::F32) -> f32 {
 /// The maximum of a block; unspecified where it holds a NaN, -inf where it is empty.
 #[inline(always)]
 pub(crate) fn block_max<S: Simd>(s: S, x: &[f32]) -> f32 {
-    if S::LANES == 1 {
+    if S::ONE_BY_ONE {
         let mut max = s.splat(f32::NEG_INFINITY);
         let (fours, rest) = x.as_chunks::<4>();
         for four in fours {
