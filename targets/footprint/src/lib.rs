@@ -60,13 +60,17 @@ extern "C" fn reset() -> ! {
     // SAFETY: `program!` defines it.
     unsafe { program() };
     semihosting(0x18, 0x2_0026); // SYS_EXIT, the application ended
-    loop {}
+    loop {
+        core::hint::spin_loop();
+    }
 }
 
 #[panic_handler]
 fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
     semihosting(0x18, 0x2_0023); // SYS_EXIT, an error
-    loop {}
+    loop {
+        core::hint::spin_loop();
+    }
 }
 
 /// A request to the debugger, which QEMU is.
