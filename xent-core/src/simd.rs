@@ -73,6 +73,8 @@ pub(crate) trait Simd: Copy {
     fn eq(self, a: Self::F32, b: Self::F32) -> Self::Mask;
     /// `a` where the mask is true, else `b`.
     fn select(self, m: Self::Mask, a: Self::F32, b: Self::F32) -> Self::F32;
+    /// Whether the mask is true in every lane.
+    fn all(self, m: Self::Mask) -> bool;
 
     fn splat_i32(self, x: i32) -> Self::I32;
     /// The bit patterns.

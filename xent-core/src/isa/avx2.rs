@@ -157,6 +157,10 @@ impl Simd for Avx2 {
         avx2!(_mm256_blendv_ps(b, a, m))
     }
     #[inline(always)]
+    fn all(self, m: __m256) -> bool {
+        avx2!(_mm256_movemask_ps(m)) == 0xff
+    }
+    #[inline(always)]
     fn splat_i32(self, x: i32) -> __m256i {
         avx2!(_mm256_set1_epi32(x))
     }

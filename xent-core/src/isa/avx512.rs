@@ -161,6 +161,10 @@ impl Simd for Avx512 {
         avx512!(_mm512_mask_blend_ps(m, b, a))
     }
     #[inline(always)]
+    fn all(self, m: __mmask16) -> bool {
+        m == 0xffff
+    }
+    #[inline(always)]
     fn splat_i32(self, x: i32) -> __m512i {
         avx512!(_mm512_set1_epi32(x))
     }

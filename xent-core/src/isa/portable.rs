@@ -121,6 +121,10 @@ impl Simd for Portable {
         m.select(a, b)
     }
     #[inline(always)]
+    fn all(self, m: f32x8) -> bool {
+        m.all()
+    }
+    #[inline(always)]
     fn splat_i32(self, x: i32) -> i32x8 {
         i32x8::splat(x)
     }

@@ -92,6 +92,10 @@ impl Simd for Scalar {
         if m { a } else { b }
     }
     #[inline(always)]
+    fn all(self, m: bool) -> bool {
+        m
+    }
+    #[inline(always)]
     fn splat_i32(self, x: i32) -> i32 {
         x
     }

@@ -1,6 +1,7 @@
 //! The hyperbolic tangent, and the derivative of a logit that it caps.
 //!
 //! 1. Below 0.55: `x + x u t(u)` with `u = x^2` and `t` of degree 4.
+//!    Where that holds in every lane, as it does for most logits under a cap, nothing else is computed.
 //! 2. Above: `1 - 2e / (1 + e)` with `e = exp(-2|x|)`, of which at most half cancels.
 //! 3. `1 - tanh(x)^2 = 4e / (1 + e)^2`, in which nothing cancels.
 //!
@@ -42,10 +43,15 @@ pub(crate) fn tanh<S: Simd>(s: S, x: S::F32) -> S::F32 {
     let t = s.mul_add(u, t, s.splat(T[0]));
     let small = s.mul_add(s.mul(x, u), t, x);
 
+    let is_small = s.lt(u, s.splat(SMALL * SMALL));
+    if s.all(is_small) {
+        return small;
+    }
+
     let (one, (e, negative)) = (s.splat(1.0), decay(s, x));
     let abs = s.sub(one, s.div(s.add(e, e), s.add(one, e)));
     let large = s.select(negative, s.sub(s.splat(0.0), abs), abs);
-    s.select(s.lt(u, s.splat(SMALL * SMALL)), small, large)
+    s.select(is_small, small, large)
 }
 
 /// `1 - tanh(x)^2`, the derivative of `tanh`; NaN at NaN.
