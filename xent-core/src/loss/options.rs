@@ -89,11 +89,13 @@ impl<'w> ClassOptions<'w> {
         ClassOptions { focal_alpha: self.focal_alpha * factor, ..*self }
     }
 
+    #[inline]
     pub(super) fn class_weight(&self, class: usize) -> f32 {
         self.class_weights.map_or(1.0, |weights| weights.get(class).copied().unwrap_or(0.0))
     }
 
     /// What a row is computed as; `None` if it is ignored.
+    #[inline]
     pub(super) fn row(&self, targets: &Targets<'_>, row: usize) -> Option<Row> {
         let label = match &targets.kind {
             Kind::Labels(labels) => {
@@ -110,6 +112,7 @@ impl<'w> ClassOptions<'w> {
     }
 
     /// The weight of a row in a mean; `None` if it is ignored.
+    #[inline]
     pub(super) fn weight(&self, targets: &Targets<'_>, row: usize) -> Option<f64> {
         let Row { label, sample_weight } = self.row(targets, row)?;
         let class_weight = label.map_or(1.0, |label| self.class_weight(label));
