@@ -104,6 +104,10 @@ kernels! {
     losses_in_lanes(
         x: &[f32], layout: Layout, rows: ClassRows<'_>, extras: Extras, out: &mut [f32]
     ) = distribution::losses_in_lanes;
+    gradients_in_lanes(
+        x: &mut [f32], layout: Layout, rows: ClassRows<'_>, extras: Extras, factor: f32,
+        losses: &mut [f32]
+    ) = distribution::gradients_in_lanes;
     target_loss_sum(sum: &mut TreeSum, x: &[f32], v: &[f32], state: &LogSumExp, gamma: f32)
         = distribution::loss_sum;
     target_slope_sum(sum: &mut TreeSum, x: &[f32], v: &[f32], state: &LogSumExp, gamma: f32)
@@ -117,6 +121,13 @@ kernels! {
     transformed_rows(
         x: &mut [f32], classes: usize, transform: &LogitTransform, offsets: &mut [f32]
     ) = logits::transformed_rows;
+    transformed_tile(
+        x: &[f32], layout: Layout, transform: &LogitTransform, tile: &mut [f32],
+        offsets: &mut [f32]
+    ) = logits::transformed_tile;
+    tile_back_in_place(
+        x: &mut [f32], classes: usize, transform: &LogitTransform, tile: &[f32], n_rows: usize
+    ) = logits::tile_back_in_place;
     transform_back_in_place(x: &mut [f32], gradient: &[f32], transform: &LogitTransform)
         = logits::back_in_place;
 

@@ -21,12 +21,13 @@ pub use distillation::Distillation;
 pub use reduction::{GradientScale, Reduction};
 pub use total::LossTotal;
 
+use crate::kernel::rows_in_lanes::TILE_ROWS;
 use crate::targets::{Target, Targets};
 use crate::{Error, Rows};
 use options::ClassOptions;
 
 /// Rows are computed this many at a time.
-const BATCH: usize = 32;
+const BATCH: usize = TILE_ROWS;
 
 /// A loss that gives one value a row.
 trait RowLoss: Sized {

@@ -52,6 +52,8 @@ pub(crate) trait Simd: Copy {
     fn load_strided(self, x: &[f32], stride: usize) -> Self::F32;
     /// Stores lanes to the first `LANES` elements of `out`, or to all of a shorter `out`.
     fn store(self, v: Self::F32, out: &mut [f32]);
+    /// Stores lane `i` to element `i * stride` of `out`; lanes beyond its end are dropped.
+    fn store_strided(self, v: Self::F32, out: &mut [f32], stride: usize);
     /// Lane 0.
     fn first(self, v: Self::F32) -> f32;
     /// Moves lanes `width / 2 .. width` to lanes `0 ..`; what the other lanes hold is unspecified.

@@ -112,6 +112,21 @@ impl Simd for Avx512 {
         }
     }
     #[inline(always)]
+    fn store_strided(self, v: __m512, out: &mut [f32], stride: usize) {
+        let mut lanes = [0.0; LANES];
+        self.store(v, &mut lanes);
+        if (LANES - 1).checked_mul(stride).is_some_and(|last| last < out.len()) {
+            for (i, lane) in lanes.into_iter().enumerate() {
+                // SAFETY: i is at most LANES - 1, and element (LANES - 1) * stride was found inside out.
+                unsafe { *out.get_unchecked_mut(i * stride) = lane };
+            }
+        } else {
+            for (out, lane) in out.iter_mut().step_by(stride.max(1)).zip(lanes) {
+                *out = lane;
+            }
+        }
+    }
+    #[inline(always)]
     fn first(self, v: __m512) -> f32 {
         avx512!(_mm512_cvtss_f32(v))
     }

@@ -72,6 +72,12 @@ impl Simd for Portable {
         }
     }
     #[inline(always)]
+    fn store_strided(self, v: f32x8, out: &mut [f32], stride: usize) {
+        for (out, lane) in out.iter_mut().step_by(stride.max(1)).zip(v.to_array()) {
+            *out = lane;
+        }
+    }
+    #[inline(always)]
     fn first(self, v: f32x8) -> f32 {
         v.to_array()[0]
     }

@@ -48,6 +48,10 @@ impl Simd for Scalar {
         }
     }
     #[inline(always)]
+    fn store_strided(self, v: f32, out: &mut [f32], _stride: usize) {
+        self.store(v, out);
+    }
+    #[inline(always)]
     fn first(self, v: f32) -> f32 {
         v
     }

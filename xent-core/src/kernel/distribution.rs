@@ -266,6 +266,50 @@ pub(crate) struct GradientTerms {
     pub(crate) scale: f32,
 }
 
+/// The gradient of classes from the states of their rows.
+struct Gradient<S: Simd> {
+    classes: Classes<S>,
+    alpha: S::F32,
+    total: S::F32,
+    z_slope: S::F32,
+    scale: S::F32,
+    share: S::F32,
+    down: S::F32,
+}
+
+impl<S: Simd> Gradient<S> {
+    /// `alpha` and `gamma` are those of [`GradientTerms`], as are the vectors; the states are finite.
+    #[inline(always)]
+    fn new(
+        s: S,
+        states: &States<S>,
+        [gamma, alpha]: [f32; 2],
+        total: S::F32,
+        z_slope: S::F32,
+        scale: S::F32,
+    ) -> Self {
+        let (zero, one) = (s.splat(0.0), s.splat(1.0));
+        let classes = Classes::new(s, states, gamma);
+        // So that products of p do not pass through subnormal numbers; nor do they overflow.
+        let abs = s.select(s.lt(total, zero), s.sub(zero, total), total);
+        let small = s.lt(abs, s.splat(1e18));
+        let up = s.select(small, s.splat(SCALE), one);
+        let down = s.select(small, s.splat(UNSCALE), one);
+        let share = s.mul(classes.one_by_total, up);
+        Gradient { classes, alpha: s.splat(alpha), total, z_slope, scale, share, down }
+    }
+
+    #[inline(always)]
+    fn of(&self, s: S, x: S::F32, v: S::F32) -> S::F32 {
+        let class = self.classes.class(s, x);
+        let u = s.mul(v, self.classes.slope(s, &class));
+        let (p, q) = (s.mul(class.exp, self.share), s.mul(class.rest, self.share));
+        let own = s.mul(s.sub(s.mul(p, s.sub(self.total, u)), s.mul(u, q)), self.down);
+        let by_z = s.mul_add(self.alpha, own, s.mul(self.z_slope, class.p));
+        canonical(s, s.mul(self.scale, by_z))
+    }
+}
+
 /// Turns a block of logits of a row with a finite `state` into its gradient.
 #[inline(always)]
 pub(crate) fn gradient_in_place<S: Simd>(
@@ -275,19 +319,12 @@ pub(crate) fn gradient_in_place<S: Simd>(
     state: &LogSumExp,
     terms: GradientTerms,
 ) {
-    let classes = Classes::new(s, &States::splat(s, state), terms.gamma);
-    let (alpha, total, scale) = (s.splat(terms.alpha), s.splat(terms.total), s.splat(terms.scale));
-    let z_slope = s.splat(terms.z_slope);
-    // So that products of p do not pass through subnormal numbers; nor do they overflow.
-    let (up, down) = if terms.total.abs() < 1e18 { (SCALE, UNSCALE) } else { (1.0, 1.0) };
-    let share = s.mul(classes.one_by_total, s.splat(up));
+    let GradientTerms { gamma, alpha, total, z_slope, scale } = terms;
+    let (total, z_slope, scale) = (s.splat(total), s.splat(z_slope), s.splat(scale));
+    let states = States::splat(s, state);
+    let gradient = Gradient::new(s, &states, [gamma, alpha], total, z_slope, scale);
     for (x, v) in x.chunks_mut(S::LANES).zip(v.chunks(S::LANES)) {
-        let class = classes.class(s, s.load(x, 0.0));
-        let u = s.mul(s.load(v, 0.0), classes.slope(s, &class));
-        let (p, q) = (s.mul(class.exp, share), s.mul(class.rest, share));
-        let own = s.mul(s.sub(s.mul(p, s.sub(total, u)), s.mul(u, q)), s.splat(down));
-        let by_z = s.mul_add(alpha, own, s.mul(z_slope, class.p));
-        s.store(canonical(s, s.mul(scale, by_z)), x);
+        s.store(gradient.of(s, s.load(x, 0.0), s.load(v, 0.0)), x);
     }
 }
 
@@ -347,10 +384,94 @@ impl<S: Simd> Values<S> for LaneTerms<'_, S> {
             }
             ClassTargets::Distributions(y, layout) => {
                 let y = y.get(self.first * layout.row_stride..).unwrap_or(&[]);
-                let term = s.mul_add(s.splat(keep), layout.column(s, y, class), s.splat(add));
+                let y = layout.column(s, y, class);
+                // As it is given, a zero with its sign.
+                if class_weights.is_empty() && keep == 1.0 {
+                    return y;
+                }
+                let term = s.mul_add(s.splat(keep), y, s.splat(add));
                 if weight == 0.0 { s.splat(0.0) } else { s.mul(s.splat(weight), term) }
             }
         }
+    }
+}
+
+impl<S: Simd> LaneTerms<'_, S> {
+    /// The losses of the rows in `x`, as many as there are lanes.
+    #[inline(always)]
+    fn losses(
+        &self,
+        s: S,
+        x: &[f32],
+        layout: Layout,
+        states: &States<S>,
+        extras: Extras,
+    ) -> S::F32 {
+        let (rows, zero) = (self.rows, s.splat(0.0));
+        let sum = if extras.gamma == 0.0 {
+            rows_in_lanes::sums(s, x, layout, &mut TargetLoss::new(s, states), self)
+        } else {
+            let term = &mut FocalLoss(Classes::new(s, states, extras.gamma));
+            rows_in_lanes::sums(s, x, layout, term, self)
+        };
+        let mut loss = if rows.alpha == 0.0 { zero } else { s.mul(s.splat(rows.alpha), sum) };
+        if extras.z_loss != 0.0 {
+            let lse = self.lse(s, states);
+            loss = s.add(loss, s.mul(s.mul(s.splat(extras.z_loss), lse), lse));
+        }
+        let loss = s.select(states.are_finite(s), loss, s.splat(f32::NAN));
+        let scale = self.scales(s);
+        canonical(s, s.select(s.eq(scale, zero), zero, s.mul(scale, loss)))
+    }
+
+    /// The gradients of the rows in `x`, of which there are states; 0 in a row that counts nothing.
+    #[inline(always)]
+    fn gradients_in_place(
+        &self,
+        s: S,
+        (x, layout): (&mut [f32], Layout),
+        states: &States<S>,
+        extras: Extras,
+        factor: f32,
+        n_rows: usize,
+    ) {
+        let zero = s.splat(0.0);
+        let Extras { gamma, z_loss } = extras;
+        let total = if gamma == 0.0 {
+            rows_in_lanes::sums(s, x, layout, &mut Weight, self)
+        } else {
+            let term = &mut FocalSlope(Classes::new(s, states, gamma));
+            rows_in_lanes::sums(s, x, layout, term, self)
+        };
+        let mut z_slope = zero;
+        if z_loss != 0.0 {
+            let z_lse = s.mul(s.splat(z_loss), self.lse(s, states));
+            z_slope = s.add(z_lse, z_lse);
+        }
+        let scale = self.scales(s);
+        let by_factor = s.mul(scale, s.splat(factor));
+        let gradient =
+            Gradient::new(s, states, [gamma, self.rows.alpha], total, z_slope, by_factor);
+        // Of a mean over nothing the gradient is 0, also that of a row without a loss.
+        let without_loss = s.splat(if factor == 0.0 { 0.0 } else { f32::NAN });
+        let (finite, absent) = (states.are_finite(s), s.eq(scale, zero));
+        for class in 0..layout.classes {
+            let column = layout.column(s, x, class);
+            let v = gradient.of(s, column, self.of(s, class, column));
+            let v = s.select(absent, zero, s.select(finite, v, without_loss));
+            layout.store_column(s, v, x, class, n_rows);
+        }
+    }
+
+    #[inline(always)]
+    fn scales(&self, s: S) -> S::F32 {
+        s.load(self.rows.scales.get(self.first..).unwrap_or(&[]), 0.0)
+    }
+
+    #[inline(always)]
+    fn lse(&self, s: S, states: &States<S>) -> S::F32 {
+        let offset = s.load(self.rows.offsets.get(self.first..).unwrap_or(&[]), 0.0);
+        s.add(s.add(offset, states.m), states.ln_1p_sum(s))
     }
 }
 
@@ -364,28 +485,32 @@ pub(crate) fn losses_in_lanes<S: Simd>(
     extras: Extras,
     out: &mut [f32],
 ) {
-    let (zero, nan) = (s.splat(0.0), s.splat(f32::NAN));
     for (group, out) in out.chunks_mut(S::LANES).enumerate() {
         let first = group * S::LANES;
         let x = x.get(first * layout.row_stride..).unwrap_or(&[]);
         let states = States::in_lanes(s, x, layout);
-        let values = LaneTerms::new(s, &rows, first);
-        let sum = if extras.gamma == 0.0 {
-            let term = &mut TargetLoss::new(s, &states);
-            rows_in_lanes::sums(s, x, layout, term, &values)
-        } else {
-            let term = &mut FocalLoss(Classes::new(s, &states, extras.gamma));
-            rows_in_lanes::sums(s, x, layout, term, &values)
-        };
-        let mut loss = if rows.alpha == 0.0 { zero } else { s.mul(s.splat(rows.alpha), sum) };
-        if extras.z_loss != 0.0 {
-            let offset = s.load(rows.offsets.get(first..).unwrap_or(&[]), 0.0);
-            let lse = s.add(s.add(offset, states.m), states.ln_1p_sum(s));
-            loss = s.add(loss, s.mul(s.mul(s.splat(extras.z_loss), lse), lse));
-        }
-        let loss = s.select(states.are_finite(s), loss, nan);
-        let scale = s.load(rows.scales.get(first..).unwrap_or(&[]), 0.0);
-        let loss = s.select(s.eq(scale, zero), zero, s.mul(scale, loss));
-        s.store(canonical(s, loss), out);
+        let terms = LaneTerms::new(s, &rows, first);
+        s.store(terms.losses(s, x, layout, &states, extras), out);
+    }
+}
+
+/// As [`losses_in_lanes`], with `factor` times their gradients in the place of the logits.
+#[inline(always)]
+pub(crate) fn gradients_in_lanes<S: Simd>(
+    s: S,
+    x: &mut [f32],
+    layout: Layout,
+    rows: ClassRows<'_>,
+    extras: Extras,
+    factor: f32,
+    losses: &mut [f32],
+) {
+    for (group, losses) in losses.chunks_mut(S::LANES).enumerate() {
+        let first = group * S::LANES;
+        let x = x.get_mut(first * layout.row_stride..).unwrap_or_default();
+        let states = States::in_lanes(s, x, layout);
+        let terms = LaneTerms::new(s, &rows, first);
+        s.store(terms.losses(s, x, layout, &states, extras), losses);
+        terms.gradients_in_place(s, (x, layout), &states, extras, factor, losses.len());
     }
 }

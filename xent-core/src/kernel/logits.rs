@@ -8,6 +8,7 @@
 //! Gemma 2 (Gemma Team, 2024), section 2, for the cap.
 
 use super::map::{Map, canonical, map, map_in_place};
+use super::rows_in_lanes::{Layout, column_max};
 use super::tree::{BLOCK, block_max};
 use crate::math::tanh::{tanh, tanh_derivative};
 use crate::simd::Simd;
@@ -137,5 +138,71 @@ pub(crate) fn back_in_place<S: Simd>(
     for (x, gradient) in blocks {
         let v = back.back(s, s.load(x, 0.0), s.load(gradient, 0.0));
         s.store(canonical(s, v), x);
+    }
+}
+
+/// `z` of up to `TILE_ROWS` rows of at most `SHORT` classes in a tile, each lowered by its maximum, and what
+/// it was lowered by, as [`transformed_rows`] has them; without a transform, the rows as they are.
+#[inline(always)]
+pub(crate) fn transformed_tile<S: Simd>(
+    s: S,
+    x: &[f32],
+    layout: Layout,
+    transform: &LogitTransform,
+    tile: &mut [f32],
+    offsets: &mut [f32],
+) {
+    let tile_layout = Layout::tile(layout.classes);
+    let plain = *transform == LogitTransform::NONE;
+    for (group, offsets) in offsets.chunks_mut(S::LANES).enumerate() {
+        let first = group * S::LANES;
+        let x = x.get(first * layout.row_stride..).unwrap_or(&[]);
+        let tile = tile.get_mut(first..).unwrap_or_default();
+        for class in 0..layout.classes {
+            tile_layout.store_column(s, layout.column(s, x, class), tile, class, S::LANES);
+        }
+        if plain {
+            continue;
+        }
+        let none = s.splat(f32::NEG_INFINITY);
+        let unshifted = Transform::new(s, transform, 0.0);
+        let capped = unshifted.capped(s, column_max(s, tile, tile_layout));
+        let shift = s.select(s.lt(none, capped), capped, none);
+        let z = Transform { shift, ..unshifted };
+        for class in 0..layout.classes {
+            let v = Transform::of(&z, s, tile_layout.column(s, tile, class));
+            tile_layout.store_column(s, v, tile, class, S::LANES);
+        }
+        s.store(s.div(shift, z.temperature), offsets);
+    }
+}
+
+/// Where `n_rows` logits lie one after another, their gradients, from those of their `z` in a tile.
+///
+/// The gradient of a NaN is that of its row: NaN, or 0 in one that is absent.
+#[inline(always)]
+pub(crate) fn tile_back_in_place<S: Simd>(
+    s: S,
+    x: &mut [f32],
+    classes: usize,
+    transform: &LogitTransform,
+    tile: &[f32],
+    n_rows: usize,
+) {
+    let (layout, tile_layout) = (Layout::contiguous(classes), Layout::tile(classes));
+    let plain = *transform == LogitTransform::NONE;
+    let back = Transform::new(s, transform, 0.0);
+    for first in (0..n_rows).step_by(S::LANES) {
+        let x = x.get_mut(first * classes..).unwrap_or_default();
+        let tile = tile.get(first..).unwrap_or(&[]);
+        for class in 0..classes {
+            let mut v = tile_layout.column(s, tile, class);
+            if !plain {
+                let column = layout.column(s, x, class);
+                let by_x = canonical(s, back.back(s, column, v));
+                v = s.select(s.eq(column, column), by_x, v);
+            }
+            layout.store_column(s, v, x, class, S::LANES.min(n_rows - first));
+        }
     }
 }

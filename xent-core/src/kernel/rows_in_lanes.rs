@@ -19,7 +19,14 @@ use crate::math::pair::Pair;
 use crate::simd::{Simd, VIRTUAL_LANES};
 
 /// Rows of up to this many classes that lie one after another are shorter here than by themselves.
-pub(super) const SHORT: usize = VIRTUAL_LANES;
+pub(crate) const SHORT: usize = VIRTUAL_LANES;
+
+/// Rows of a tile: short rows with the classes of all side by side, class `c` of row `r` at
+/// `c * TILE_ROWS + r`.
+pub(crate) const TILE_ROWS: usize = 32;
+
+/// Elements of a tile.
+pub(crate) const TILE: usize = SHORT * TILE_ROWS;
 
 /// Where the elements of rows are: `c` of row `r` at `r * row_stride + c * class_stride`.
 #[derive(Clone, Copy, Debug)]
@@ -34,6 +41,12 @@ impl Layout {
     #[inline(always)]
     pub(crate) const fn contiguous(classes: usize) -> Self {
         Layout { classes, row_stride: classes, class_stride: 1 }
+    }
+
+    /// Of the rows of a tile.
+    #[inline(always)]
+    pub(crate) const fn tile(classes: usize) -> Self {
+        Layout { classes, row_stride: 1, class_stride: TILE_ROWS }
     }
 
     /// Whether rows may be taken in lanes.
@@ -51,12 +64,42 @@ impl Layout {
         gains || self.class_stride != 1
     }
 
+    /// Stores a class of up to `n_rows` rows, the first of which is at the start of `x`.
+    #[inline(always)]
+    pub(super) fn store_column<S: Simd>(
+        &self,
+        s: S,
+        v: S::F32,
+        x: &mut [f32],
+        class: usize,
+        n_rows: usize,
+    ) {
+        let start = class * self.class_stride;
+        let end = start + n_rows.saturating_sub(1) * self.row_stride + 1;
+        let x = x.get_mut(start..end).unwrap_or_default();
+        if self.row_stride == 1 {
+            s.store(v, x);
+        } else {
+            s.store_strided(v, x, self.row_stride);
+        }
+    }
+
     /// A class of the rows in `x`, the first of which is at its start.
     #[inline(always)]
     pub(super) fn column<S: Simd>(&self, s: S, x: &[f32], class: usize) -> S::F32 {
         let x = x.get(class * self.class_stride..).unwrap_or(&[]);
         if self.row_stride == 1 { s.load(x, 0.0) } else { s.load_strided(x, self.row_stride) }
     }
+}
+
+/// The maximum over the classes; a zero is the positive one, as in `block_max`.
+#[inline(always)]
+pub(super) fn column_max<S: Simd>(s: S, x: &[f32], layout: Layout) -> S::F32 {
+    let mut m = s.splat(f32::NEG_INFINITY);
+    for class in 0..layout.classes {
+        m = s.max(m, layout.column(s, x, class));
+    }
+    s.add(m, s.splat(0.0))
 }
 
 /// `m` and `s * 2^64` of as many rows as there are lanes, or fewer; the first is at the start of `x`.
@@ -123,16 +166,6 @@ fn push_blocks<S: Simd>(s: S, x: &[f32], block: Layout, rows: &mut [BlockState; 
     for (row, ((&max, &sum), (&error, &n_max))) in rows.iter_mut().zip(values).take(S::LANES) {
         row.push_block(max, Pair::ordered_sum(sum, error), n_max);
     }
-}
-
-/// The maximum over the classes; a zero is the positive one, as in `block_max`.
-#[inline(always)]
-fn column_max<S: Simd>(s: S, x: &[f32], layout: Layout) -> S::F32 {
-    let mut m = s.splat(f32::NEG_INFINITY);
-    for class in 0..layout.classes {
-        m = s.max(m, layout.column(s, x, class));
-    }
-    s.add(m, s.splat(0.0))
 }
 
 /// Of up to [`SHORT`] classes, each of which is a virtual lane.

@@ -8,7 +8,7 @@ use super::{BATCH, GradientScale, RowLoss, canonical, check_length, weighted};
 use crate::kernel::distribution::{ClassRows, ClassTargets, GradientTerms};
 use crate::kernel::label::{Extras, LabelRows};
 use crate::kernel::logits::LogitTransform;
-use crate::kernel::rows_in_lanes::Layout;
+use crate::kernel::rows_in_lanes::{Layout, SHORT, TILE};
 use crate::kernel::tree::{BLOCK, TreeSum};
 use crate::targets::{Kind, Labels, Target, Targets, check_label};
 use crate::{Backend, Error, LogSumExp, LossTotal, Rows};
@@ -522,6 +522,53 @@ impl<'w> CrossEntropy<'w> {
         });
     }
 
+    /// The losses of rows of at most [`SHORT`] classes, and `factor` times their gradients in the place of
+    /// the logits, which lie one after another: in a tile, where a vector holds a class of many rows.
+    fn short_gradients(
+        &self,
+        x: &mut [f32],
+        classes: usize,
+        (targets, class_targets): (&Targets<'_>, Option<ClassTargets<'_>>),
+        factor: f32,
+        losses: &mut [f32],
+    ) {
+        let (mut tile, mut offsets) = ([0.0; TILE], [0.0; BATCH]);
+        let (n_rows, layout) = (losses.len(), Layout::tile(classes));
+        let row_offsets = offsets.get_mut(..n_rows).unwrap_or_default();
+        let rows = Layout::contiguous(classes);
+        self.backend.transformed_tile(x, rows, &self.transform, &mut tile, row_offsets);
+        let mut batch = self.label_batch(targets, &offsets, n_rows);
+        let label_only = class_targets.is_none() && self.reads_label_only();
+        if label_only && self.z_loss == 0.0 {
+            // As in the kernel of rows with labels, a label of weight 0 takes its row with it.
+            for (scale, &weight) in batch.scales.iter_mut().zip(&batch.weights) {
+                *scale = if weight == 0.0 { 0.0 } else { *scale };
+            }
+        }
+        let class_rows = ClassRows {
+            targets: class_targets.unwrap_or(ClassTargets::Labels(&batch.labels)),
+            terms: self.options.terms(classes),
+            alpha: self.options.focal_alpha,
+            scales: &batch.scales,
+            offsets: &batch.offsets,
+        };
+        let (extras, mut class_losses) = (self.extras(), [0.0; BATCH]);
+        let out = if label_only {
+            // The bits of the loss without a gradient.
+            let rows = batch.rows(0..n_rows, 1.0);
+            self.backend.weighted_label_losses(&tile, layout, rows, extras, losses);
+            class_losses.get_mut(..n_rows).unwrap_or_default()
+        } else {
+            losses
+        };
+        self.backend.gradients_in_lanes(&mut tile, layout, class_rows, extras, factor, out);
+        if factor == 0.0 && self.transform != LogitTransform::NONE {
+            x.fill(0.0);
+        } else {
+            self.backend.tile_back_in_place(x, classes, &self.transform, &tile, n_rows);
+        }
+    }
+
     /// The losses of rows that were lowered by `offsets`, or not at all.
     fn losses_at(&self, x: &Rows<'_>, targets: &Targets<'_>, offsets: &[f32], out: &mut [f32]) {
         let label_only = matches!(targets.kind, Kind::Labels(_)) && self.reads_label_only();
@@ -878,6 +925,15 @@ impl RowLoss for CrossEntropy<'_> {
         }
         if let Some(x) = x {
             x.copy_rows(out);
+        }
+        let class_targets = match &targets.kind {
+            Kind::Labels(_) => Some(None),
+            Kind::Distributions(y) => {
+                y.as_run().map(|(y, layout)| Some(ClassTargets::Distributions(y, layout)))
+            }
+        };
+        if let (Some(class_targets), true) = (class_targets, classes <= SHORT) {
+            return self.short_gradients(out, classes, (targets, class_targets), factor, losses);
         }
         for ((row, x), loss) in out.chunks_exact_mut(classes).enumerate().zip(losses) {
             *loss = self.row_gradient_of(x, targets, row, factor, 0.0).unwrap_or(f32::NAN);
