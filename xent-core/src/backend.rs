@@ -147,6 +147,9 @@ impl Backend {
     /// ```
     pub const SCALAR: Backend = Backend(Kind::Scalar);
 
+    /// Whether the build has SIMD. Without, rows side by side are code and no gain.
+    pub(crate) const SIMD: bool = Portable::PRESENT;
+
     /// Every backend that this CPU and this build have, from the slowest to the fastest.
     ///
     /// ```

@@ -932,7 +932,8 @@ impl RowLoss for CrossEntropy<'_> {
                 y.as_run().map(|(y, layout)| Some(ClassTargets::Distributions(y, layout)))
             }
         };
-        if let (Some(class_targets), true) = (class_targets, classes <= SHORT) {
+        let short = classes <= SHORT && Backend::SIMD;
+        if let (Some(class_targets), true) = (class_targets, short) {
             return self.short_gradients(out, classes, (targets, class_targets), factor, losses);
         }
         for ((row, x), loss) in out.chunks_exact_mut(classes).enumerate().zip(losses) {
