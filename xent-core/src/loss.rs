@@ -22,12 +22,24 @@ pub use reduction::{GradientScale, Reduction};
 pub use total::LossTotal;
 
 use crate::kernel::rows_in_lanes::TILE_ROWS;
+use crate::kernel::tree::BLOCK;
 use crate::targets::{Target, Targets};
 use crate::{Error, Rows};
 use options::ClassOptions;
 
 /// Rows are computed this many at a time.
 const BATCH: usize = TILE_ROWS;
+
+/// Room for a block of a row and for what its classes count. All rows share it: to clear it takes longer
+/// than a short row.
+struct Scratch {
+    x: [f32; BLOCK],
+    v: [f32; BLOCK],
+}
+
+impl Scratch {
+    const CLEAR: Scratch = Scratch { x: [0.0; BLOCK], v: [0.0; BLOCK] };
+}
 
 /// A loss that gives one value a row.
 trait RowLoss: Sized {

@@ -2,7 +2,7 @@
 
 use super::clip::ClipRange;
 use super::options::{ClassOptions, Row};
-use super::{GradientScale, RowLoss, canonical, weighted};
+use super::{GradientScale, RowLoss, Scratch, canonical, weighted};
 use crate::kernel::clipped::Normalizer;
 use crate::kernel::tree::{BLOCK, TreeSum};
 use crate::targets::{Kind, Target, Targets};
@@ -443,12 +443,12 @@ impl<'w> ClippedCrossEntropy<'w> {
         row: usize,
         targets: &Targets<'_>,
         position: (usize, usize),
+        scratch: &mut Scratch,
         mut push: impl FnMut(&[f32], &[f32]),
     ) {
-        let (mut p_buffer, mut v_buffer) = ([0.0; BLOCK], [0.0; BLOCK]);
         for start in (0..p.classes()).step_by(BLOCK) {
-            let p = p.block(row, start, &mut p_buffer);
-            push(p, self.class_terms(targets, position, start, p, &mut v_buffer));
+            let p = p.block(row, start, &mut scratch.x);
+            push(p, self.class_terms(targets, position, start, p, &mut scratch.v));
         }
     }
 
@@ -479,6 +479,7 @@ impl<'w> ClippedCrossEntropy<'w> {
         targets: &Targets<'_>,
         (row, label): (usize, Option<usize>),
         normalizer: Option<&Normalizer>,
+        scratch: &mut Scratch,
     ) -> f32 {
         let (backend, clip, gamma) = (self.backend, self.clip, self.options.focal_gamma);
         if let (Some(label), true) = (label, self.options.label_smoothing == 0.0) {
@@ -490,19 +491,27 @@ impl<'w> ClippedCrossEntropy<'w> {
             return weighted(self.label_weight(label), loss[0]);
         }
         let (mut sum, hides) = (TreeSum::EMPTY, self.hides_nan());
-        self.for_blocks(p, p_row, targets, (row, p.classes()), |p, v| match normalizer {
+        let position = (row, p.classes());
+        self.for_blocks(p, p_row, targets, position, scratch, |p, v| match normalizer {
             None => backend.clipped_loss_sum(&mut sum, p, v, clip, gamma, hides),
             Some(n) => backend.normalized_loss_sum(&mut sum, p, v, n, clip, gamma),
         });
         weighted(self.options.focal_alpha, sum.value().hi)
     }
 
-    fn row_loss(&self, p: &Rows<'_>, targets: &Targets<'_>, row: usize) -> f32 {
+    fn row_loss(
+        &self,
+        p: &Rows<'_>,
+        targets: &Targets<'_>,
+        row: usize,
+        scratch: &mut Scratch,
+    ) -> f32 {
         match self.prepared(p, row, targets, row) {
             Prepared::Absent => 0.0,
             Prepared::HasNoSum => f32::NAN,
             Prepared::Counts { label, sample_weight, normalizer } => {
-                let loss = self.loss_of(p, row, targets, (row, label), normalizer.as_ref());
+                let normalizer = normalizer.as_ref();
+                let loss = self.loss_of(p, row, targets, (row, label), normalizer, scratch);
                 canonical(sample_weight * loss)
             }
         }
@@ -515,6 +524,7 @@ impl<'w> ClippedCrossEntropy<'w> {
         targets: &Targets<'_>,
         row: usize,
         factor: f32,
+        scratch: &mut Scratch,
     ) -> Result<f32, Error> {
         let view = Rows::new(p, 1, p.len())?;
         let (label, sample_weight, normalizer) = match self.prepared(&view, 0, targets, row) {
@@ -530,7 +540,7 @@ impl<'w> ClippedCrossEntropy<'w> {
                 (label, sample_weight, normalizer)
             }
         };
-        let loss = self.loss_of(&view, 0, targets, (row, label), normalizer.as_ref());
+        let loss = self.loss_of(&view, 0, targets, (row, label), normalizer.as_ref(), scratch);
         let loss = canonical(sample_weight * loss);
         let (backend, clip, gamma) = (self.backend, self.clip, self.options.focal_gamma);
         let scale = sample_weight * factor * self.options.focal_alpha;
@@ -551,14 +561,13 @@ impl<'w> ClippedCrossEntropy<'w> {
         }
         let mut sum = TreeSum::EMPTY;
         if let Some(n) = &normalizer {
-            self.for_blocks(&view, 0, targets, position, |p, v| {
+            self.for_blocks(&view, 0, targets, position, scratch, |p, v| {
                 backend.normalized_slope_sum(&mut sum, p, v, n, clip, gamma);
             });
         }
         let total = sum.value().hi;
-        let mut v_buffer = [0.0; BLOCK];
         for (i, p) in p.chunks_mut(BLOCK).enumerate() {
-            let v = self.class_terms(targets, position, i * BLOCK, p, &mut v_buffer);
+            let v = self.class_terms(targets, position, i * BLOCK, p, &mut scratch.v);
             match &normalizer {
                 None => {
                     let hides = self.hides_nan();
@@ -608,8 +617,9 @@ impl RowLoss for ClippedCrossEntropy<'_> {
 
     fn losses(&self, p: &Rows<'_>, targets: &Targets<'_>, out: &mut [f32]) {
         if matches!(targets.kind, Kind::Distributions(_)) || self.reads_all_classes() {
+            let mut scratch = Scratch::CLEAR;
             for (row, out) in out.iter_mut().enumerate() {
-                *out = self.row_loss(p, targets, row);
+                *out = self.row_loss(p, targets, row, &mut scratch);
             }
             return;
         }
@@ -644,8 +654,10 @@ impl RowLoss for ClippedCrossEntropy<'_> {
             p.copy_rows(out);
         }
         let classes = out.len().checked_div(losses.len()).unwrap_or(0).max(1);
+        let mut scratch = Scratch::CLEAR;
         for ((row, p), loss) in out.chunks_exact_mut(classes).enumerate().zip(losses) {
-            *loss = self.row_gradient_of(p, targets, row, factor).unwrap_or(f32::NAN);
+            let gradient = self.row_gradient_of(p, targets, row, factor, &mut scratch);
+            *loss = gradient.unwrap_or(f32::NAN);
         }
     }
 }

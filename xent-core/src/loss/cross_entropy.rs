@@ -4,7 +4,7 @@ use core::ops::Range;
 
 use super::logit_row::LogitRow;
 use super::options::{ClassOptions, Row, check_weight};
-use super::{BATCH, GradientScale, RowLoss, canonical, check_length, weighted};
+use super::{BATCH, GradientScale, RowLoss, Scratch, canonical, check_length, weighted};
 use crate::kernel::distribution::{ClassRows, ClassTargets, GradientTerms};
 use crate::kernel::label::{Extras, LabelRows};
 use crate::kernel::logits::LogitTransform;
@@ -506,18 +506,28 @@ impl<'w> CrossEntropy<'w> {
         CrossEntropy { transform: LogitTransform::NONE, ..*self }
     }
 
-    /// The losses of rows of at most [`BLOCK`] classes, transformed side by side, as many as there is
-    /// place for.
+    /// The losses of rows of at most [`BLOCK`] classes, as many transformed at a time as there is place for.
     fn transformed_losses(&self, x: &Rows<'_>, targets: &Targets<'_>, out: &mut [f32]) {
-        let most = BLOCK.checked_div(x.classes()).unwrap_or(0).clamp(1, BATCH);
-        x.for_runs(most, |rows, _, _| {
-            let (mut buffer, mut offsets) = ([0.0; BLOCK], [0.0; BATCH]);
-            let copy = buffer.get_mut(..rows.len() * x.classes()).unwrap_or_default();
-            x.range(rows.clone()).copy_rows(copy);
-            self.backend.transformed_rows(copy, x.classes(), &self.transform, &mut offsets);
+        let classes = x.classes();
+        let side_by_side = classes <= SHORT && Backend::SIMD;
+        let most = BLOCK.checked_div(classes).unwrap_or(0).clamp(1, BATCH);
+        let (mut buffer, mut offsets) = ([0.0; BLOCK], [0.0; BATCH]);
+        x.for_runs(most, |rows, run, layout| {
+            let (n_rows, transform) = (rows.len(), &self.transform);
+            let z = if side_by_side {
+                let offsets = offsets.get_mut(..n_rows).unwrap_or_default();
+                self.backend.transformed_tile(run, layout, transform, &mut buffer, offsets);
+                let Layout { row_stride, class_stride, .. } = Layout::tile(classes);
+                Rows::strided(&buffer, n_rows, classes, row_stride, class_stride)
+            } else {
+                let copy = buffer.get_mut(..n_rows * classes).unwrap_or_default();
+                x.range(rows.clone()).copy_rows(copy);
+                self.backend.transformed_rows(copy, classes, transform, &mut offsets);
+                Rows::new(copy, n_rows, classes)
+            };
             let out = out.get_mut(rows.clone()).unwrap_or_default();
-            if let Ok(copy) = Rows::new(copy, rows.len(), x.classes()) {
-                self.of_transformed().losses_at(&copy, &targets.range(rows), &offsets, out);
+            if let Ok(z) = z {
+                self.of_transformed().losses_at(&z, &targets.range(rows), &offsets, out);
             }
         });
     }
@@ -598,9 +608,11 @@ impl<'w> CrossEntropy<'w> {
             let rows = batch.rows(0..out.len(), 1.0);
             return self.backend.weighted_label_losses(run, layout, rows, self.extras(), out);
         }
+        let mut scratch = Scratch::CLEAR;
         for (row, out) in out.iter_mut().enumerate() {
             let logits = LogitRow::new(self.backend, x, row, self.transform, 0.0);
-            *out = self.label_loss(&logits, &logits.state(), batch, row);
+            let state = logits.state(&mut scratch.x);
+            *out = self.label_loss(&logits, &state, batch, row, &mut scratch);
         }
     }
 
@@ -632,8 +644,9 @@ impl<'w> CrossEntropy<'w> {
             };
             return self.backend.losses_in_lanes(run, layout, rows, self.extras(), out);
         }
+        let mut scratch = Scratch::CLEAR;
         for ((row, out), &offset) in out.iter_mut().enumerate().zip(&batch.offsets) {
-            *out = self.row_loss(x, targets, row, offset);
+            *out = self.row_loss(x, targets, row, offset, &mut scratch);
         }
     }
 
@@ -644,13 +657,14 @@ impl<'w> CrossEntropy<'w> {
         state: &LogSumExp,
         batch: &mut LabelBatch,
         row: usize,
+        scratch: &mut Scratch,
     ) -> f32 {
         if let Some(offset) = batch.offsets.get_mut(row) {
             *offset = logits.offset();
         }
         let label = batch.labels.get(row).copied().unwrap_or(0);
-        let (start, mut buffer) = (label - label % BLOCK, [0.0; BLOCK]);
-        let block = logits.block(start, &mut buffer);
+        let start = label - label % BLOCK;
+        let block = logits.block(start, &mut scratch.x);
         let x_t = block.get(label - start).copied().unwrap_or(f32::NAN);
         let rows = batch.rows(row..row + 1, 1.0);
         self.backend.weighted_label_loss(state, x_t, rows, self.extras())
@@ -664,10 +678,11 @@ impl<'w> CrossEntropy<'w> {
         state: &LogSumExp,
         targets: &Targets<'_>,
         position: (usize, usize),
+        scratch: &mut Scratch,
     ) -> f32 {
         let mut sum = TreeSum::EMPTY;
         let gamma = self.options.focal_gamma;
-        self.for_blocks(logits, targets, position, |x, v| {
+        self.for_blocks(logits, targets, position, scratch, |x, v| {
             self.backend.target_loss_sum(&mut sum, x, v, state, gamma);
         });
         let loss = weighted(self.options.focal_alpha, sum.value().hi);
@@ -688,11 +703,11 @@ impl<'w> CrossEntropy<'w> {
         logits: &LogitRow<'_>,
         targets: &Targets<'_>,
         (row, classes): (usize, usize),
+        scratch: &mut Scratch,
         mut push: impl FnMut(&[f32], &[f32]),
     ) {
-        let (mut x_buffer, mut v_buffer) = ([0.0; BLOCK], [0.0; BLOCK]);
         for start in (0..classes).step_by(BLOCK) {
-            let x = logits.block(start, &mut x_buffer);
+            let x = logits.block(start, &mut scratch.x);
             let place = (start, x.len());
             let v = self.options.class_terms(
                 self.backend,
@@ -700,24 +715,32 @@ impl<'w> CrossEntropy<'w> {
                 (row, classes),
                 place,
                 &[],
-                &mut v_buffer,
+                &mut scratch.v,
             );
             push(x, v);
         }
     }
 
     /// The loss of a row that needs a sum over the classes.
-    fn row_loss(&self, x: &Rows<'_>, targets: &Targets<'_>, row: usize, offset: f32) -> f32 {
+    fn row_loss(
+        &self,
+        x: &Rows<'_>,
+        targets: &Targets<'_>,
+        row: usize,
+        offset: f32,
+        scratch: &mut Scratch,
+    ) -> f32 {
         let Some(Row { sample_weight, .. }) = self.options.row(targets, row) else { return 0.0 };
         if sample_weight == 0.0 {
             return 0.0;
         }
         let logits = LogitRow::new(self.backend, x, row, self.transform, offset);
-        let state = logits.state();
+        let state = logits.state(&mut scratch.x);
         if !state.max().is_finite() {
             return f32::NAN;
         }
-        canonical(sample_weight * self.class_loss(&logits, &state, targets, (row, x.classes())))
+        let position = (row, x.classes());
+        canonical(sample_weight * self.class_loss(&logits, &state, targets, position, scratch))
     }
 
     /// As [`row_loss`](Self::row_loss), with `factor` times the gradient in the place of the logits.
@@ -726,8 +749,8 @@ impl<'w> CrossEntropy<'w> {
         x: &mut [f32],
         targets: &Targets<'_>,
         row: usize,
-        factor: f32,
-        offset: f32,
+        (factor, offset): (f32, f32),
+        scratch: &mut Scratch,
     ) -> Result<f32, Error> {
         let (label, sample_weight) = match self.options.row(targets, row) {
             Some(Row { label, sample_weight }) => (label, sample_weight),
@@ -749,7 +772,7 @@ impl<'w> CrossEntropy<'w> {
             z.copy_from_slice(x);
             self.backend.transformed_rows(z, x.len(), &self.transform, &mut offset);
             let plain = self.of_transformed();
-            let loss = plain.row_gradient_of(z, targets, row, factor, offset[0])?;
+            let loss = plain.row_gradient_of(z, targets, row, (factor, offset[0]), scratch)?;
             if factor == 0.0 {
                 x.fill(0.0);
             } else {
@@ -760,7 +783,7 @@ impl<'w> CrossEntropy<'w> {
         let position = (row, x.len());
         let view = Rows::new(x, 1, x.len())?;
         let logits = LogitRow::new(self.backend, &view, 0, self.transform, offset);
-        let state = logits.state();
+        let state = logits.state(&mut scratch.x);
         if !state.max().is_finite() {
             // Of a mean over nothing the gradient is 0, also that of a row without a loss.
             x.fill(if factor == 0.0 { 0.0 } else { f32::NAN });
@@ -769,12 +792,12 @@ impl<'w> CrossEntropy<'w> {
         let loss = if label.is_some() {
             // The bits of the loss without a gradient.
             let mut batch = self.label_batch(&targets.range(row..row + 1), &[], 1);
-            self.label_loss(&logits, &state, &mut batch, 0)
+            self.label_loss(&logits, &state, &mut batch, 0, scratch)
         } else {
-            canonical(sample_weight * self.class_loss(&logits, &state, targets, position))
+            canonical(sample_weight * self.class_loss(&logits, &state, targets, position, scratch))
         };
         let (mut sum, gamma) = (TreeSum::EMPTY, self.options.focal_gamma);
-        self.for_blocks(&logits, targets, position, |x, v| {
+        self.for_blocks(&logits, targets, position, scratch, |x, v| {
             self.backend.target_slope_sum(&mut sum, x, v, &state, gamma);
         });
         let alpha = self.options.focal_alpha;
@@ -788,7 +811,6 @@ impl<'w> CrossEntropy<'w> {
             scale: sample_weight * factor,
         };
         let shift = logits.shift();
-        let mut v_buffer = [0.0; BLOCK];
         for (i, x) in x.chunks_mut(BLOCK).enumerate() {
             let place = (i * BLOCK, x.len());
             let v = self.options.class_terms(
@@ -797,13 +819,12 @@ impl<'w> CrossEntropy<'w> {
                 position,
                 place,
                 &[],
-                &mut v_buffer,
+                &mut scratch.v,
             );
             if self.transform == LogitTransform::NONE {
                 self.backend.target_gradient_in_place(x, v, &state, terms);
             } else {
-                let mut buffer = [0.0; BLOCK];
-                let z = buffer.get_mut(..x.len()).unwrap_or_default();
+                let z = scratch.x.get_mut(..x.len()).unwrap_or_default();
                 self.backend.transformed(x, &self.transform, shift, z);
                 self.backend.target_gradient_in_place(z, v, &state, terms);
                 self.backend.transform_back_in_place(x, z, &self.transform);
@@ -936,8 +957,10 @@ impl RowLoss for CrossEntropy<'_> {
         if let (Some(class_targets), true) = (class_targets, short) {
             return self.short_gradients(out, classes, (targets, class_targets), factor, losses);
         }
+        let mut scratch = Scratch::CLEAR;
         for ((row, x), loss) in out.chunks_exact_mut(classes).enumerate().zip(losses) {
-            *loss = self.row_gradient_of(x, targets, row, factor, 0.0).unwrap_or(f32::NAN);
+            let gradient = self.row_gradient_of(x, targets, row, (factor, 0.0), &mut scratch);
+            *loss = gradient.unwrap_or(f32::NAN);
         }
     }
 }

@@ -72,13 +72,13 @@ impl<'a> LogitRow<'a> {
     }
 
     /// The state of the row.
-    pub(super) fn state(&self) -> LogSumExp {
+    pub(super) fn state(&self, buffer: &mut [f32; BLOCK]) -> LogSumExp {
         if self.transform == LogitTransform::NONE {
             return self.backend.row_state(&self.x, self.row);
         }
-        let (mut state, mut buffer) = (BlockState::EMPTY, [0.0; BLOCK]);
+        let mut state = BlockState::EMPTY;
         for start in (0..self.x.classes()).step_by(BLOCK) {
-            self.backend.lse_push(&mut state, self.block(start, &mut buffer));
+            self.backend.lse_push(&mut state, self.block(start, buffer));
         }
         state.state()
     }
