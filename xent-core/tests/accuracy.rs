@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{Ledger, Random, hard_rows, lengths, log_sum_exp_bound, short_lengths};
+use common::{Ledger, Random, hard_rows, lengths, log_sum_exp_bound, n_cases, short_lengths};
 use proptest::prelude::*;
 use xent_core::{
     Backend, BinaryCrossEntropy, ClippedBinaryCrossEntropy, ClippedCrossEntropy, CrossEntropy,
@@ -322,7 +322,7 @@ fn row() -> impl Strategy<Value = Vec<f32>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: n_cases(), failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn any_row_of_logits(x in row(), at in any::<prop::sample::Index>(), seed in any::<u64>()) {

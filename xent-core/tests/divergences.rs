@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{Ledger, Random, assert_same_bits, classes, hard_rows, short_lengths};
+use common::{Ledger, Random, assert_same_bits, classes, hard_rows, n_cases, short_lengths};
 use proptest::prelude::*;
 use xent_core::{
     Backend, Distillation, Error, LossTotal, Rows, accuracy, entropy_rows, js_divergence_rows,
@@ -790,7 +790,7 @@ fn logit() -> impl Strategy<Value = f32> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: n_cases(), failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn any_rows_of_probabilities(

@@ -7,7 +7,7 @@ use common::bounds::{
     ElementCase, LogitCase, ProbCase, binary, binary_option_sets, clipped, clipped_binary,
     cross_entropy, one_hot, option_sets, some_weights,
 };
-use common::{Ledger, Random, hard_rows, short_lengths};
+use common::{Ledger, Random, hard_rows, n_cases, short_lengths};
 use proptest::prelude::*;
 use xent_core::reference::{self, BinaryOptions, Options};
 use xent_core::{Backend, BinaryTargets, Rows, Targets};
@@ -470,7 +470,7 @@ fn logits() -> impl Strategy<Value = Vec<f32>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 400, max_shrink_iters: 200, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: n_cases(), max_shrink_iters: 200, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn any_logits_and_options(x in logits(), options in random_options(), weighted in any::<bool>(), at in any::<prop::sample::Index>(), seed in any::<u64>()) {

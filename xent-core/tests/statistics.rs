@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{Ledger, Random, classes, hard_rows, lengths, short_lengths};
+use common::{Ledger, Random, classes, hard_rows, lengths, n_cases, short_lengths};
 use proptest::prelude::*;
 use xent_core::{
     Backend, CrossEntropy, Error, LogSumExp, RowStatistics, Rows, accuracy, reference,
@@ -580,7 +580,7 @@ fn logits() -> impl Strategy<Value = Vec<f32>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: n_cases(), failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn any_row_of_logits(x in logits(), at in any::<prop::sample::Index>()) {

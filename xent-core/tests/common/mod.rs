@@ -26,6 +26,11 @@ pub(crate) fn short_lengths() -> Vec<usize> {
     lengths().into_iter().filter(|&n| n <= 4097).collect()
 }
 
+/// Cases of a property: as many as `PROPTEST_CASES` says, for an emulator is slow.
+pub(crate) fn n_cases() -> u32 {
+    std::env::var("PROPTEST_CASES").map_or(400, |n| n.parse().expect("PROPTEST_CASES is a number"))
+}
+
 /// Numbers from a seed, the same on every machine.
 pub(crate) struct Random(Xoshiro256PlusPlus);
 
