@@ -13,7 +13,8 @@ ASSERT(SIZEOF(.data) + SIZEOF(.bss) + SIZEOF(.uninit) == 0, "xent-core has stati
 
 fn main() {
     println!("cargo:rerun-if-changed=build.rs");
-    if env::var_os("CARGO_FEATURE_FIRMWARE").is_some() {
+    let arm = env::var("CARGO_CFG_TARGET_ARCH").is_ok_and(|arch| arch == "arm");
+    if arm && env::var_os("CARGO_FEATURE_FIRMWARE").is_some() {
         let folder = PathBuf::from(env::var("OUT_DIR").unwrap());
         fs::write(folder.join("memory.x"), MEMORY).unwrap();
         println!("cargo:rustc-link-search={}", folder.display());
