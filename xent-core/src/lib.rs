@@ -31,7 +31,7 @@
 //! # Promises
 //!
 //! - **Accuracy.** [`accuracy`] has one constant for each function; tests hold each on every backend
-//!   against [`mod@reference`], the definitions in f64.
+//!   against [`mod@reference`], the definitions in f64. `ACCURACY.md` has where each comes from.
 //! - **Special values.** NaN, infinities, subnormals and masked classes have defined results, on the
 //!   page of each function. NaN results are [`f32::NAN`].
 //! - **Reproducibility.** The same input on the same backend gives the same bits, whatever the
