@@ -148,5 +148,5 @@ fn element(x: f32, y: f32, clip: Option<[f32; 2]>) -> Promise {
         return Promise::Nothing;
     }
     let ulp = if clip.is_some() { accuracy::CLIPPED_BINARY_LOSS } else { accuracy::BINARY_LOSS };
-    Promise::Within { value: loss(y), ulp, scale }
+    Promise::within(loss(y), ulp, scale)
 }

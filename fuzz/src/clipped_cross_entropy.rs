@@ -133,11 +133,11 @@ fn target_loss(p: &[f32], y: &[f32], clip: [f32; 2], normalize: bool) -> Promise
     if mixed_infinities || sum_overflows || terms_underflow || y.iter().any(|y| y.abs() > HUGE) {
         return Promise::Nothing;
     }
-    Promise::Within { value, ulp: accuracy::CLIPPED_LOSS, scale }
+    Promise::within(value, accuracy::CLIPPED_LOSS, scale)
 }
 
 /// What is left of the promise where a row cannot be compared with the reference; see the module.
-fn unpromised(p: &[f32], normalize: bool) -> Option<Promise> {
+pub(crate) fn unpromised(p: &[f32], normalize: bool) -> Option<Promise> {
     if !normalize || p.iter().any(|p| p.is_nan()) {
         return None;
     }

@@ -10,26 +10,34 @@ use xent_core::{Backend, Error, accuracy};
 /// be infinite where the bound reaches beyond the largest f32.
 #[track_caller]
 pub fn assert_within(got: f32, expected: f64, ulp: f64, scale: f64, context: impl Fn() -> String) {
+    assert_near(got, expected, ulp * accuracy::ULP * scale + STEP, context);
+}
+
+/// The smallest subnormal.
+const STEP: f64 = 1.401_298_464_324_817e-45;
+
+/// As [`assert_within`], of the error that is allowed.
+#[track_caller]
+fn assert_near(got: f32, expected: f64, allowed: f64, context: impl Fn() -> String) {
     /// What rounds to infinity: `f32::MAX` and half an ULP.
     const OVERFLOW: f64 = f32::MAX as f64 + 1.014_120_480_182_583_5e31;
-    const SUBNORMAL_STEP: f64 = 1.401_298_464_324_817e-45;
-    let bound = ulp * accuracy::ULP * scale + SUBNORMAL_STEP;
     let distance = (f64::from(got) - expected).abs();
     let good = if expected.is_nan() {
         got.to_bits() == f32::NAN.to_bits()
     } else if expected.is_infinite() {
         f64::from(got) == expected
     } else if got.is_infinite() {
-        expected.abs() + bound >= OVERFLOW && (got > 0.0) == (expected > 0.0)
+        expected.abs() + allowed >= OVERFLOW && (got > 0.0) == (expected > 0.0)
     } else {
-        distance <= bound
+        distance <= allowed
     };
     assert!(
         good,
-        "got {got:e} ({:#010x}), wanted {expected:e}, distance {distance:e} = {:.2} ULP of {scale:e}, \
-         bound {ulp:.2} ULP\n{}",
+        "got {got:e} ({:#010x}), wanted {expected:e}, off by {distance:e} = {:.2} ULP of it, {:.3} of \
+         what is allowed\n{}",
         got.to_bits(),
-        distance / (accuracy::ULP * scale),
+        distance / (accuracy::ULP * expected.abs()),
+        distance / allowed,
         context()
     );
 }
@@ -37,14 +45,12 @@ pub fn assert_within(got: f32, expected: f64, ulp: f64, scale: f64, context: imp
 /// What is promised of a result.
 #[derive(Clone, Copy, Debug)]
 pub enum Promise {
-    /// A value within `ulp` ULP of `scale`.
+    /// A value, but for an error that is allowed.
     Within {
         /// The reference's value.
         value: f64,
-        /// The bound.
-        ulp: f64,
-        /// What the bound is relative to.
-        scale: f64,
+        /// The largest error.
+        allowed: f64,
     },
     /// A NaN or an infinity.
     NotFinite,
@@ -56,16 +62,33 @@ impl Promise {
     /// A value, and the bound in ULP of it.
     #[must_use]
     pub fn value(value: f64, ulp: f64) -> Self {
-        Promise::Within { value, ulp, scale: value.abs() }
+        Promise::within(value, ulp, value.abs())
     }
+
+    /// A value, and the bound in ULP of `scale`.
+    #[must_use]
+    pub fn within(value: f64, ulp: f64, scale: f64) -> Self {
+        Promise::Within { value, allowed: ulp * accuracy::ULP * scale + STEP }
+    }
+
+    /// That of a gradient, for the gradient times `factor`.
+    pub(crate) fn times(self, factor: f64) -> Self {
+        match self {
+            Promise::Within { value, allowed } if allowed > 0.0 => {
+                Promise::Within { value: factor * value, allowed: factor.abs() * allowed + STEP }
+            }
+            other => other,
+        }
+    }
+
+    /// Exactly 0.
+    pub(crate) const ZERO: Promise = Promise::Within { value: 0.0, allowed: 0.0 };
 
     /// Fails unless `got` is as promised.
     #[track_caller]
     pub fn assert(self, got: f32, context: impl Fn() -> String) {
         match self {
-            Promise::Within { value, ulp, scale } => {
-                assert_within(got, value, ulp, scale, context);
-            }
+            Promise::Within { value, allowed } => assert_near(got, value, allowed, context),
             Promise::NotFinite => assert!(!got.is_finite(), "got {got:e}\n{}", context()),
             Promise::Nothing => {}
         }

@@ -199,7 +199,7 @@ fn target_loss(x: &[f32], y: &[f32]) -> Promise {
         return Promise::Nothing;
     }
     let ulp = accuracy::TARGET_LOSS + reference::mean_distance(x) / 2.0;
-    Promise::Within { value, ulp, scale }
+    Promise::within(value, ulp, scale)
 }
 
 /// The errors of a single row.

@@ -11,6 +11,9 @@
 //! What is not promised is not compared; each module says what that is.
 
 pub mod binary_losses;
+#[path = "../../xent-core/tests/common/bounds.rs"]
+#[expect(dead_code, reason = "the suites of core use the rest")]
+mod bounds;
 pub mod bytes;
 pub mod clipped_cross_entropy;
 pub mod compare;

@@ -1,29 +1,25 @@
 //! Both losses of rows with options, sample weights and ignored labels, and their gradients.
 //!
-//! Losses and gradients are compared with the reference where all options are usual ones, inputs are
-//! below 2^100 and targets neither negative nor infinite; elsewhere only that backends of a class and
-//! all doors agree is checked. The bounds are generous ones of this file, to be replaced by those of
-//! [`accuracy`](xent_core::accuracy).
+//! Losses and gradients are compared with the reference, within the bounds that the suites of core hold
+//! too, where all options are usual ones, inputs are below 2^100 and targets neither negative nor beyond
+//! it; so are rows to normalise as in [`clipped_cross_entropy`](crate::clipped_cross_entropy). Elsewhere
+//! only that backends of a class and all doors agree is checked.
 
-use xent_core::reference::{self, Logits, Probabilities};
+use xent_core::reference;
 use xent_core::{
     Backend, ClippedCrossEntropy, CrossEntropy, Error, GradientScale, LossTotal, Rows, Target,
-    Targets,
+    Targets, accuracy,
 };
 
+use crate::bounds::{LogitCase, ProbCase, one_hot};
 use crate::bytes::Bytes;
-use crate::clipped_cross_entropy::{clip, clip_error};
+use crate::clipped_cross_entropy::{clip, clip_error, unpromised};
 use crate::compare::{
     Classes, Output, Promise, assert_due, assert_same_bits, assert_same_f64, bits,
 };
 use crate::cross_entropy::{Case, HUGE, shape};
 use crate::layout::Layout;
 use crate::options::{Drawn, invalid, is_weight};
-
-/// To be replaced by the bounds of [`accuracy`](xent_core::accuracy) for losses and gradients with options.
-const GENEROUS: f64 = 64.0;
-/// Losses and gradients below it, or made of terms below it, are compared to steps of 2^-123.
-const SMALL: f64 = 1e-30;
 
 /// What the rows are.
 #[derive(Clone, Copy, Debug)]
@@ -145,13 +141,12 @@ impl Call<'_> {
                 assert_eq!(of_gradient.count(), total.count(), "{}", context());
             }
             let factor = self.options.factor(folded.weight, folded.count);
-            let compared = self.options.usual && factor.abs() < 1e6;
             for (row, got) in gradient.chunks(classes.max(1)).enumerate() {
                 let context = || format!("gradient of row {row}: {}", context());
                 self.check_row_gradient(&loss, row, losses[row], got, &context);
                 if factor == 0.0 {
                     assert!(got.iter().all(|&g| g == 0.0), "no zeros\n{}", context());
-                } else if compared {
+                } else if self.options.usual {
                     expected[row].assert_gradient(factor, got, &context);
                 }
             }
@@ -291,11 +286,7 @@ impl Call<'_> {
             return Expected::nothing_counts(classes);
         }
         let y = match self.target(row) {
-            Target::Label(label) => {
-                let mut y = vec![0.0; classes];
-                y[label as usize] = 1.0;
-                y
-            }
+            Target::Label(label) => one_hot(classes, label as usize),
             Target::Distribution(y) => y.to_vec(),
         };
         let sample_weight = self.options.sample_weight(row);
@@ -322,99 +313,21 @@ impl Call<'_> {
                 options.z_loss = self.options.z_loss;
                 options.temperature = self.options.temperature;
                 options.soft_cap = self.options.soft_cap;
-                expected_of_logits(x, &y, &options)
+                let case = LogitCase::new(x, &y, &options);
+                Expected::new(case.loss, case.loss_allowed, case.gradient, case.gradient_allowed)
             }
             Input::Probs { clip, normalize } => {
                 options.clip = clip;
                 options.normalize = normalize;
-                expected_of_probs(x, &y, &options)
+                if x.iter().any(|p| p.is_nan()) || unpromised(x, normalize).is_some() {
+                    return Expected::nothing_promised();
+                }
+                let case = ProbCase::new(x, &y, &options);
+                let gradient = if case.at_an_end { vec![] } else { case.gradient };
+                Expected::new(case.loss, case.loss_allowed, gradient, case.gradient_allowed)
             }
         }
     }
-}
-
-/// What a smoothed and weighted target sums to.
-fn sum_of_counts(y: &[f32], options: &reference::Options<'_>) -> f64 {
-    let sum: f64 = y.iter().map(|&y| f64::from(y)).sum();
-    let weight = options.class_weights.iter().copied().fold(1.0, f32::max);
-    (sum + 1.0) * f64::from(weight) * f64::from(options.focal_alpha)
-}
-
-/// The factor that a focal exponent brings to an error: that of the power, whose logarithm is multiplied.
-fn focal_ulp(options: &reference::Options<'_>) -> f64 {
-    1.0 + 4.0 * f64::from(options.focal_gamma)
-}
-
-fn expected_of_logits(x: &[f32], y: &[f32], options: &reference::Options<'_>) -> Expected {
-    let logits = Logits::new(x, options);
-    let weight = f64::from(options.sample_weight);
-    let value = reference::cross_entropy_with(x, y, options);
-    let [mut gradient, mut scales] = [(); 2].map(|()| vec![0.0; x.len()]);
-    reference::cross_entropy_gradient(x, y, options, &mut gradient);
-    reference::cross_entropy_gradient_scale(x, y, options, &mut scales);
-    // The sum over all classes is rounded as a whole, and then has what one class counts taken away.
-    let sum = weight * sum_of_counts(y, options) * (1.0 + f64::from(options.focal_gamma));
-    for (c, scale) in scales.iter_mut().enumerate() {
-        *scale += sum * logits.softmax(c) * logits.slope(c);
-    }
-    let capped = options.soft_cap < f32::INFINITY;
-    // A capped logit is rounded to an ULP of itself, not of its distance from the maximum.
-    let absolute = if capped {
-        let largest = (0..x.len()).map(|c| logits.capped(c).abs()).fold(0.0, f64::max);
-        largest / f64::from(options.temperature)
-    } else {
-        0.0
-    };
-    let distance = logits.mean_distance();
-    let ulp = (GENEROUS + 2.0 * distance + 8.0 * absolute) * focal_ulp(options);
-    let lse = logits.log_sum_exp().abs().max(logits.max().abs());
-    let scale = value.abs()
-        + weight * f64::from(options.z_loss) * lse * lse
-        + weight * absolute * sum_of_counts(y, options);
-    let ulps = (0..x.len())
-        .map(|c| {
-            let d = logits.distance(c);
-            let slope = if capped {
-                4.0 * (f64::from(x[c]) / f64::from(options.soft_cap)).abs()
-            } else {
-                0.0
-            };
-            ulp + if d < 1000.0 { 2.0 * d * focal_ulp(options) } else { 0.0 } + slope.min(1e4)
-        })
-        .collect();
-    Expected::new(value, ulp, scale, gradient, scales, ulps)
-}
-
-fn expected_of_probs(p: &[f32], y: &[f32], options: &reference::Options<'_>) -> Expected {
-    let odd_sum = options.normalize && {
-        let sum: f64 = p.iter().map(|&p| f64::from(p)).sum();
-        p.iter().any(|&p| p < 0.0) || !(SMALL..1e30).contains(&sum)
-    };
-    if odd_sum || (p.iter().any(|p| p.is_nan())) {
-        return Expected::nothing_promised();
-    }
-    let probs = Probabilities::new(p, options);
-    // On an end of the range f32 and f64 may disagree on whether a share is inside.
-    let [lo, hi] = options.clip.map(f64::from);
-    let on_an_end = |c: usize| {
-        let share = probs.share(c);
-        options.normalize && [lo, hi].iter().any(|end| (share - end).abs() <= 1e-5 * end.abs())
-    };
-    let value = reference::clipped_cross_entropy_with(p, y, options);
-    let ulp = GENEROUS * focal_ulp(options);
-    let mut expected = Expected::new(value, ulp, value.abs(), vec![], vec![], vec![]);
-    if (0..p.len()).any(on_an_end) {
-        // The logarithm is continuous there, but for its digits near 1.
-        expected.loss = Promise::Nothing;
-        return expected;
-    }
-    let [mut gradient, mut scales] = [(); 2].map(|()| vec![0.0; p.len()]);
-    reference::clipped_cross_entropy_gradient(p, y, options, &mut gradient);
-    reference::clipped_cross_entropy_gradient_scale(p, y, options, &mut scales);
-    expected.gradient = gradient;
-    expected.scales = scales;
-    expected.ulps = vec![ulp; p.len()];
-    expected
 }
 
 #[derive(Default)]
@@ -427,57 +340,42 @@ struct Folded {
 /// What is promised of a row.
 struct Expected {
     loss: Promise,
-    /// Empty where nothing is promised.
-    gradient: Vec<f64>,
-    scales: Vec<f64>,
-    ulps: Vec<f64>,
+    /// Before the factor; empty where nothing is promised.
+    gradient: Vec<Promise>,
 }
 
 impl Expected {
-    fn new(
-        value: f64,
-        ulp: f64,
-        scale: f64,
-        gradient: Vec<f64>,
-        scales: Vec<f64>,
-        ulps: Vec<f64>,
-    ) -> Self {
-        let overflows = value.is_finite() && scale > f64::from(HUGE);
-        let loss = if overflows {
-            Promise::Nothing
-        } else {
-            Promise::Within { value, ulp, scale: scale + SMALL }
-        };
-        Expected { loss, gradient, scales, ulps }
+    fn new(loss: f64, allowed: f64, gradient: Vec<f64>, gradient_allowed: Vec<f64>) -> Self {
+        let gradient = gradient.into_iter().zip(gradient_allowed);
+        Expected {
+            loss: unless_huge(loss, allowed),
+            gradient: gradient.map(|(value, allowed)| unless_huge(value, allowed)).collect(),
+        }
     }
 
     fn nothing_promised() -> Self {
-        Expected { loss: Promise::Nothing, gradient: vec![], scales: vec![], ulps: vec![] }
+        Expected { loss: Promise::Nothing, gradient: vec![] }
     }
 
     /// A row that is ignored or of weight 0: zeros, whatever it holds.
     fn nothing_counts(classes: usize) -> Self {
-        let zeros = vec![0.0; classes];
-        let loss = Promise::Within { value: 0.0, ulp: 0.0, scale: 0.0 };
-        Expected { loss, gradient: zeros.clone(), scales: zeros.clone(), ulps: zeros }
+        Expected { loss: Promise::ZERO, gradient: vec![Promise::ZERO; classes] }
     }
 
     #[track_caller]
     fn assert_gradient(&self, factor: f64, got: &[f32], context: &dyn Fn() -> String) {
-        let all = self.gradient.iter().zip(&self.scales).zip(&self.ulps);
-        for (i, ((&value, &scale), &ulp)) in all.enumerate() {
-            if value.is_finite() && scale > f64::from(HUGE) {
-                continue;
-            }
-            // A mean over nothing: zeros.
-            let value =
-                if factor == 0.0 && value.is_infinite() { continue } else { factor * value };
-            let small = if ulp == 0.0 { 0.0 } else { SMALL };
-            let scale = factor.abs() * scale + small;
-            crate::compare::assert_within(got[i], value, ulp, scale, || {
-                format!("element {i}: {}", context())
-            });
+        for (c, (&promise, &got)) in self.gradient.iter().zip(got).enumerate() {
+            promise.times(factor).assert(got, || format!("class {c}: {}", context()));
         }
+    }
+}
+
+/// Terms whose sum is relative to more than 2^100 may overflow one by one.
+pub(crate) fn unless_huge(value: f64, allowed: f64) -> Promise {
+    if value.is_finite() && allowed > accuracy::ULP * f64::from(HUGE) {
+        Promise::Nothing
+    } else {
+        Promise::Within { value, allowed }
     }
 }
 

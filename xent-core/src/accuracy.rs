@@ -153,7 +153,8 @@ pub const TEMPERATURE: f64 = 0.5;
 /// `Σ u_c (1 - p_c)`, of [`reference::cross_entropy_gradient`](crate::reference::cross_entropy_gradient),
 /// which is at most what the row counts, and of `z_loss |lse|`; an element of a gradient by
 /// `(1 + gamma) 2 M SOFT_CAP` ULP of its scale, and for the slope of the cap by
-/// `SOFT_CAP (1 + |x_c / c|)` ULP. Binary losses: ULP for each unit of `|c tanh(x / c) / T|`.
+/// `SOFT_CAP (1 + |x_c / c|)` ULP; where that slope is subnormal it is off by two steps of 2^-149, which are
+/// multiplied as that of [`GRADIENT`]. Binary losses: ULP for each unit of `|c tanh(x / c) / T|`.
 pub const SOFT_CAP: f64 = 2.0;
 
 /// `tanh` of the kernels, of a soft cap: ULP of the result, over all inputs.

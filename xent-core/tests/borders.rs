@@ -11,10 +11,10 @@ mod common;
 
 use borders::{AtEnd, AtStart, Memory};
 use common::bounds::{
-    binary, binary_option_sets, clipped, clipped_binary, cross_entropy, option_sets, some_weights,
+    binary, binary_option_sets, clipped, clipped_binary, cross_entropy, option_sets,
 };
 use common::calls::{ClassLoss, ElementLoss};
-use common::{Random, assert_same_bits};
+use common::{Random, assert_same_bits, some_weights};
 use xent_core::reference::Options;
 use xent_core::{Backend, BinaryTargets, Distillation, LogSumExp, Rows, Targets};
 

@@ -5,9 +5,9 @@ mod common;
 
 use common::bounds::{
     ElementCase, LogitCase, ProbCase, binary, binary_option_sets, clipped, clipped_binary,
-    cross_entropy, one_hot, option_sets, some_weights,
+    cross_entropy, one_hot, option_sets,
 };
-use common::{Ledger, Random, hard_rows, n_cases, short_lengths};
+use common::{Ledger, Random, hard_rows, n_cases, short_lengths, some_weights};
 use proptest::prelude::*;
 use xent_core::reference::{self, BinaryOptions, Options};
 use xent_core::{Backend, BinaryTargets, Rows, Targets};
@@ -81,6 +81,21 @@ fn cross_entropy_with_options_at_every_edge() {
                 check_logits([c, d], &x, None, &spread, &options, &case);
             }
         }
+    }
+}
+
+/// Found by fuzzing: 803 steps of 2^-149 became 0, since `exp(-2 x / c)` did.
+#[test]
+fn the_slope_of_a_cap_may_be_subnormal() {
+    let mut ledgers = ["loss", "gradient"].map(Ledger::new);
+    let x: Vec<f32> = (0..200).map(|i| 1300.0 + 2.0 * i as f32).collect();
+    let y = one_hot(x.len(), 3);
+    let options = Options { z_loss: 1.0, temperature: 0.125, soft_cap: 30.0, ..Options::default() };
+    check_logits(ledgers.each_mut(), &x, Some(3), &y, &options, &|| "far beyond a cap".to_string());
+    // The same of few classes, each of which has a large share.
+    for x in x.windows(3) {
+        let y = one_hot(x.len(), 0);
+        check_logits(ledgers.each_mut(), x, Some(0), &y, &options, &|| format!("{x:?}"));
     }
 }
 

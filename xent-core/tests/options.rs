@@ -4,10 +4,10 @@
 mod common;
 
 use common::bounds::{
-    binary, binary_option_sets, clipped, clipped_binary, cross_entropy, option_sets, some_weights,
+    binary, binary_option_sets, clipped, clipped_binary, cross_entropy, option_sets,
 };
 use common::calls::{ClassLoss, ElementLoss};
-use common::{Random, assert_same_bits, classes};
+use common::{Random, assert_same_bits, classes, some_weights};
 use xent_core::reference::{BinaryOptions, Options};
 use xent_core::{
     Backend, BinaryCrossEntropy, BinaryTargets, ClippedBinaryCrossEntropy, ClippedCrossEntropy,

@@ -3,9 +3,9 @@
 mod common;
 
 use common::bounds::{
-    binary, binary_option_sets, clipped, clipped_binary, cross_entropy, option_sets, some_weights,
+    binary, binary_option_sets, clipped, clipped_binary, cross_entropy, option_sets,
 };
-use common::{Random, assert_same_bits, classes, hard_rows, lengths, short_lengths};
+use common::{Random, assert_same_bits, classes, hard_rows, lengths, short_lengths, some_weights};
 use xent_core::{
     Backend, BinaryCrossEntropy, ClippedBinaryCrossEntropy, ClippedCrossEntropy, CrossEntropy,
     LogSumExp, LossTotal, Rows, Target, reference::Options,

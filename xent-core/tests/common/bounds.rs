@@ -1,7 +1,6 @@
 //! What `accuracy` allows for a loss or a gradient with options, as an absolute error, and the losses
-//! that the options of the reference stand for.
+//! that the options of the reference stand for. The fuzz targets include this file.
 
-use super::Random;
 use xent_core::reference::{BinaryOptions, Logits, Options, Probabilities};
 use xent_core::{
     Backend, BinaryCrossEntropy, ClippedBinaryCrossEntropy, ClippedCrossEntropy, CrossEntropy,
@@ -106,12 +105,6 @@ pub(crate) fn option_sets(weights: &[f32]) -> Vec<(&'static str, Options<'_>)> {
             },
         ),
     ]
-}
-
-/// Weights of classes, some of them 0.
-pub(crate) fn some_weights(n: usize) -> Vec<f32> {
-    let mut random = Random::new(n as u64 + 1000);
-    (0..n).map(|_| if random.below(7) == 0 { 0.0 } else { random.unit() * 3.0 }).collect()
 }
 
 pub(crate) fn binary_option_sets() -> Vec<(&'static str, BinaryOptions)> {
@@ -236,6 +229,8 @@ impl LogitCase {
         total_slope += z_slope;
         let loss_allowed = allowed * accuracy::ULP + STEP * (1.0 + sample * (1 + n_counted) as f64);
 
+        // That of the cap is `4 e`, with `e` rounded to half a step.
+        let steps = (if caps { 2.0 } else { 1.0 } / f64::from(options.temperature)).max(1.0);
         let gradient_allowed = (0..n).map(|c| {
             let distance = logits.distance(c).min(1e6);
             let mut ulp = accuracy::GRADIENT + unit * distance + distance_ulp + focal_gradient_ulp;
@@ -244,8 +239,7 @@ impl LogitCase {
                 ulp += accuracy::SOFT_CAP
                     * (1.0 + f64::from((x[c] / options.soft_cap).abs()).min(1e6));
             }
-            ulp * accuracy::ULP * scale[c]
-                + STEP * (1.0 + sample * (2.0 + total_slope) * logits.slope(c).max(1.0))
+            ulp * accuracy::ULP * scale[c] + STEP * (1.0 + sample * (2.0 + total_slope) * steps)
         });
         let gradient_allowed = gradient_allowed.collect();
         LogitCase { loss, loss_allowed, gradient, gradient_allowed }
@@ -376,4 +370,56 @@ fn wrong(y: f32, [p, q]: [f64; 2], options: &BinaryOptions) -> f64 {
     let (a, y) = (f64::from(options.label_smoothing), f64::from(y));
     let (positive, negative) = ((1.0 - a) * y + a / 2.0, (1.0 - a) * (1.0 - y) + a / 2.0);
     positive * q + negative * p
+}
+
+/// A row of a student's and of a teacher's logits, the reference of their divergence, and what is allowed.
+pub(crate) struct DistillationCase<'a> {
+    pub(crate) student: &'a [f32],
+    pub(crate) teacher: &'a [f32],
+    pub(crate) temperature: f32,
+    pub(crate) loss: f64,
+    pub(crate) loss_allowed: f64,
+    distance: f64,
+    rest: f64,
+    /// `(m - x_c) / T` and the probability of each class, of the teacher and of the student.
+    probs: [Vec<[f64; 2]>; 2],
+}
+
+impl<'a> DistillationCase<'a> {
+    pub(crate) fn new(student: &'a [f32], teacher: &'a [f32], temperature: f32) -> Self {
+        let loss = reference::distillation(student, teacher, temperature);
+        let distance = reference::distillation_distance(student, teacher, temperature);
+        let rest = reference::distillation_rest(student, teacher, temperature);
+        let error = (accuracy::DISTILLATION + distance) * accuracy::ULP;
+        let steps = STEP * (1 + student.len()) as f64;
+        let loss_allowed = error * loss + (error * rest) * (error * rest) / 2.0 + steps;
+        let probs = [teacher, student].map(|x| {
+            let m = x.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+            let distance = |&x: &f32| (f64::from(m) - f64::from(x)) / f64::from(temperature);
+            let sum: f64 = x.iter().map(|x| (-distance(x)).exp()).sum();
+            x.iter().map(|x| [distance(x), (-distance(x)).exp() / sum]).collect()
+        });
+        DistillationCase {
+            student,
+            teacher,
+            temperature,
+            loss,
+            loss_allowed,
+            distance,
+            rest,
+            probs,
+        }
+    }
+
+    /// An element of the gradient, times `factor`, and what is allowed.
+    pub(crate) fn gradient(&self, class: usize, factor: f32) -> [f64; 2] {
+        let (student, teacher, t) = (self.student, self.teacher, f64::from(self.temperature));
+        let value = reference::distillation_gradient(student, teacher, self.temperature, class);
+        let [[d, p], [e, q]] = [self.probs[0][class], self.probs[1][class]];
+        let ulp = accuracy::DISTILLATION_GRADIENT + self.distance + d.min(e).min(1e6);
+        let scale = value.abs() + p.min(q) / t * self.rest;
+        let allowed = ulp * accuracy::ULP * scale + STEP / t.min(1.0);
+        let factor = f64::from(factor);
+        [value * factor, allowed * factor.abs() + STEP]
+    }
 }

@@ -97,6 +97,12 @@ pub(crate) fn hard_rows(n: usize) -> Vec<(String, Vec<f32>)> {
     rows
 }
 
+/// Weights of classes, some of them 0.
+pub(crate) fn some_weights(n: usize) -> Vec<f32> {
+    let mut random = Random::new(n as u64 + 1000);
+    (0..n).map(|_| if random.below(7) == 0 { 0.0 } else { random.unit() * 3.0 }).collect()
+}
+
 /// ULP of `scale` that a log-sum-exp of these logits may be off by, and that `scale`.
 pub(crate) fn log_sum_exp_bound(x: &[f32]) -> (f64, f64) {
     let excess = reference::log_sum_exp_excess(x);
