@@ -205,6 +205,34 @@ fn zeros_of_either_sign_are_the_same() {
     }
 }
 
+/// Found by fuzzing: `1 / p` was `-inf` at -0.
+#[test]
+fn gradients_by_probabilities_do_not_see_the_sign_of_a_zero() {
+    let y = Rows::new(&[1.0, 0.0, 1.0], 1, 3).unwrap();
+    for backend in Backend::all() {
+        for gamma in [0.0, 0.5, 2.0] {
+            let gradients = |zero: f32| {
+                let p = [zero, zero, 0.5];
+                let p = Rows::new(&p, 1, 3).unwrap();
+                let mut out = [[0.0; 3]; 4];
+                let [plain, label, normalized, binary] = &mut out;
+                let loss = ClippedCrossEntropy::new().backend(backend).clip(0.0, 1.0).focal(gamma);
+                loss.gradient(p, y, 1.0, plain).unwrap();
+                loss.gradient(p, &[0], 1.0, label).unwrap();
+                loss.normalize(true).gradient(p, y, 1.0, normalized).unwrap();
+                let loss = ClippedBinaryCrossEntropy::new().backend(backend);
+                loss.clip(0.0, 1.0).focal(gamma).gradient(p, y, 1.0, binary).unwrap();
+                out
+            };
+            let of_zero = gradients(0.0);
+            assert_eq!(of_zero.map(|gradient| gradient[0]), [-INF; 4], "{backend:?}, {gamma}");
+            assert_same_bits(gradients(-0.0).as_flattened(), of_zero.as_flattened(), &|| {
+                format!("{backend:?}, focal {gamma}")
+            });
+        }
+    }
+}
+
 #[test]
 fn a_common_offset_changes_no_loss_by_more_than_the_rounding_of_the_inputs() {
     for backend in Backend::all() {

@@ -337,7 +337,8 @@ impl<S: Simd> ElementMap<S> for ProbabilityGradient<'_> {
         let [q, rest, base, wrong] = self.0.parts(s, p, &sides);
         // All over the unit, which is 1 but for a subnormal q.
         let small = self.of_tiny(s, q, SMALL_UNIT);
-        let by_q = s.div(one, s.mul(q, self.of_tiny(s, q, LARGE_UNIT)));
+        // With 0 added, for 1 / -0 is -inf.
+        let by_q = s.div(one, s.mul(s.add(q, zero), self.of_tiny(s, q, LARGE_UNIT)));
         let slope = s.sub(
             weighted(s, sides.negative, s.mul(small, s.div(one, rest))),
             weighted(s, sides.weighted_positive, by_q),

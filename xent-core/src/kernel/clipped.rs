@@ -142,7 +142,8 @@ pub(crate) fn gradient_in_place<S: Simd>(
         let (x, v) = (s.load(p, 1.0), s.load(v, 0.0));
         let loss = s.sub(zero, ln(s, x));
         let slope = focal_slope(s, x, s.sub(one, x), loss, gamma);
-        let gradient = s.div(s.mul(s.mul(s.splat(-scale), v), slope), x);
+        // With 0 added, for 1 / -0 is -inf.
+        let gradient = s.div(s.mul(s.mul(s.splat(-scale), v), slope), s.add(x, zero));
         let absent = s.select(s.eq(x, x), zero, hidden);
         let gradient = s.select(s.eq(v, zero), absent, gradient);
         s.store(canonical(s, s.select(is_clipped(s, x, lo, hi), zero, gradient)), p);
@@ -404,7 +405,8 @@ pub(crate) fn normalized_gradient_in_place<S: Simd>(
         // A quotient by a subnormal x would overflow before it is scaled.
         let tiny = s.lt(x, s.splat(f32::MIN_POSITIVE));
         let (unit, by_unit) = (s.select(tiny, large, one), s.select(tiny, small, one));
-        let quotient = s.div(others, s.mul(x, unit));
+        // With 0 added, for 1 / -0 is -inf.
+        let quotient = s.div(others, s.mul(s.add(x, zero), unit));
         let own = s.select(s.eq(slope, zero), zero, s.mul(slope, quotient));
         let slope = s.sub(s.mul(s.sub(total, slope), by_unit), own);
         // The sum of the row can be so small that the scale is infinite.

@@ -159,7 +159,8 @@ impl Element {
         }
         let element = Element::of_prob(p, y, options);
         let [q, rest] = element.probs;
-        element.slope([1.0 / rest, 1.0 / q, 1.0], options, absolute)
+        // 1 / 0 is +inf, also where the 0 is -0.
+        element.slope([1.0 / rest, 1.0 / (q + 0.0), 1.0], options, absolute)
     }
 }
 

@@ -173,11 +173,13 @@ fn gradient(p: &[f32], y: &[f32], options: &Options<'_>, out: &mut [f64], sign: 
     let total = if options.normalize { Sum::of((0..p.len()).map(k)) } else { 0.0 };
     let with_own = sign > 0.0 && (0..p.len()).filter(|&c| k(c) != 0.0).count() > 1;
     for (c, out) in out.iter_mut().enumerate().take(p.len()) {
+        // 1 / 0 is +inf, also where the 0 is -0.
+        let p_c = at(p, c) + 0.0;
         let own = if options.normalize {
-            let own = weighted(k(c), probs.others(c) / at(p, c));
+            let own = weighted(k(c), probs.others(c) / p_c);
             ((if with_own { total } else { total - k(c) }) + sign * own) / probs.sum
         } else {
-            sign * weighted(k(c), 1.0 / at(p, c))
+            sign * weighted(k(c), 1.0 / p_c)
         };
         *out = f64::from(options.sample_weight) * own;
     }
