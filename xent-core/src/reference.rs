@@ -303,7 +303,8 @@ pub fn kl_term(p: f32, q: f32) -> f64 {
     if !(p >= 0.0 && q >= 0.0) {
         return f64::NAN;
     }
-    let (p, q) = (f64::from(p), f64::from(q));
+    // p / 0 is +inf, also where the 0 is -0.
+    let (p, q) = (f64::from(p), f64::from(q) + 0.0);
     weighted(p, log(p / q))
 }
 
@@ -401,7 +402,10 @@ impl<'a> Distilled<'a> {
     /// `q_c - p_c - p_c ln(q_c / p_c)`.
     fn term(&self, class: usize) -> f64 {
         let (p, q, z) = (self.p(class), self.q(class), self.z(class));
-        if p == 0.0 {
+        if z == f64::NEG_INFINITY {
+            // Masked by the student alone, however small p is.
+            f64::INFINITY
+        } else if p == 0.0 {
             q
         } else if z < 1.0 {
             p * (expm1(z) - z)

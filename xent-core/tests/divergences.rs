@@ -490,6 +490,7 @@ fn special_logits_of_student_and_teacher() {
         let loss = Distillation::new().backend(backend);
         // However unlikely the teacher finds it.
         assert_eq!(loss.row(&[0.0, -INF], &[0.0, -1e4]), Ok(INF));
+        assert_eq!(reference::distillation(&[0.0, -INF], &[0.0, -1e4], 1.0), f64::INFINITY);
         assert_eq!(loss.row(&[-INF, 0.0], &[f32::MIN, f32::MAX]), Ok(INF));
         assert_eq!(loss.row(&[3.0], &[-7.0]), Ok(0.0));
     }
