@@ -99,6 +99,19 @@ fn the_slope_of_a_cap_may_be_subnormal() {
     }
 }
 
+/// Found by fuzzing: a mean over 1,041 rows weighs a gradient before it is divided by 1/8.
+#[test]
+fn a_temperature_multiplies_the_step_of_a_small_weight() {
+    let mut ledgers = ["loss", "gradient"].map(Ledger::new);
+    let options = Options { sample_weight: 1.0 / 1041.0, temperature: 0.125, ..Options::default() };
+    for i in 0..400 {
+        let x = [0.0, -9.5 - 0.01 * i as f32];
+        let case = || format!("{x:?}");
+        check_logits(ledgers.each_mut(), &x, Some(0), &[1.0, 0.0], &options, &case);
+        check_logits(ledgers.each_mut(), &x, None, &[1.0, 0.0], &options, &case);
+    }
+}
+
 fn check_probs(
     [losses, gradients]: [&mut Ledger; 2],
     p: &[f32],

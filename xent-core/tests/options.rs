@@ -416,6 +416,21 @@ fn check_ignored<L: ClassLoss>(loss: L, rows: Rows<'_>, labels: &[i64], name: &s
     assert!(gradient.iter().all(|x| x.is_finite()), "{name}");
 }
 
+/// Found by fuzzing, in the reference.
+#[test]
+fn a_positive_of_pos_weight_0_costs_nothing_under_a_nan() {
+    let options = BinaryOptions { pos_weight: 0.0, focal_gamma: 2.0, ..BinaryOptions::default() };
+    assert_eq!(reference::clipped_binary_cross_entropy_with(NAN, 1.0, &options), 0.0);
+    assert_eq!(reference::binary_cross_entropy_with(NAN, 1.0, &options), 0.0);
+    for backend in Backend::all() {
+        let mut out = [1.0; 2];
+        let (clipped, logits) = (clipped_binary(backend, &options), binary(backend, &options));
+        clipped.pos_weights(&[0.0]).row(&[NAN], &[1.0], &mut out[..1]).unwrap();
+        logits.pos_weights(&[0.0]).row(&[NAN], &[1.0], &mut out[1..]).unwrap();
+        assert_eq!(out, [0.0; 2], "{backend:?}");
+    }
+}
+
 #[test]
 fn what_has_weight_0_is_absent_also_under_nan_and_infinities() {
     for backend in Backend::all() {

@@ -118,7 +118,8 @@ impl Element {
     fn loss(&self, options: &BinaryOptions) -> f64 {
         let (wrong, gamma) = (self.wrong(), f64::from(options.focal_gamma));
         let factor = if gamma == 0.0 { 1.0 } else { pow(wrong, gamma) };
-        let loss = weighted(factor, self.base);
+        // Where nothing counts, r can be NaN.
+        let loss = if self.base == 0.0 { 0.0 } else { weighted(factor, self.base) };
         weighted(f64::from(options.sample_weight), weighted(options.balance(self.sides), loss))
     }
 

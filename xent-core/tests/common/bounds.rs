@@ -239,7 +239,8 @@ impl LogitCase {
                 ulp += accuracy::SOFT_CAP
                     * (1.0 + f64::from((x[c] / options.soft_cap).abs()).min(1e6));
             }
-            ulp * accuracy::ULP * scale[c] + STEP * (1.0 + sample * (2.0 + total_slope) * steps)
+            ulp * accuracy::ULP * scale[c]
+                + STEP * (1.0 + sample.max(1.0) * (2.0 + total_slope) * steps)
         });
         let gradient_allowed = gradient_allowed.collect();
         LogitCase { loss, loss_allowed, gradient, gradient_allowed }
