@@ -2,10 +2,15 @@
 //!
 //! The files are written here byte by byte, by no code of the example or of its `.npy` crate.
 
+#[path = "driver/command.rs"]
+mod command;
+
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::time::SystemTime;
+
+use command::command;
 
 /// Three rows of two classes, in row order: exact in f16, f32 and f64.
 const LOGITS: [f64; 6] = [2.0, 0.0, 0.5, 1.5, -1.0, 3.0];
@@ -393,7 +398,7 @@ fn help_says_what_the_files_are() {
 
 #[test]
 fn a_reader_that_leaves_is_no_error() {
-    let mut child = Command::new(example())
+    let mut child = command(example())
         .arg("--no-speed")
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -434,7 +439,7 @@ fn text(path: &Path) -> &str {
 }
 
 fn evaluate(arguments: &[&str]) -> Run {
-    let output = Command::new(example()).args(arguments).output().unwrap();
+    let output = command(example()).args(arguments).output().unwrap();
     Run {
         code: output.status.code(),
         stdout: String::from_utf8(output.stdout).unwrap(),

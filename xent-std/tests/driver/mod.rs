@@ -5,14 +5,17 @@
 
 #![allow(dead_code, reason = "each of the tests that share this module uses a part of it")]
 
+mod command;
+
 use std::env;
 use std::io::{BufRead, BufReader, Write};
 use std::path::PathBuf;
-use std::process::{Child, ChildStdin, Command, Stdio};
+use std::process::{Child, ChildStdin, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 use std::time::Duration;
 
+use command::command;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -26,13 +29,10 @@ pub(crate) struct Driver {
 impl Driver {
     pub(crate) fn start() -> Driver {
         let path = driver_path();
-        let mut process = Command::new(&path)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap_or_else(|e| {
-                panic!("{e}: {}\nbuild it: cargo build --examples", path.display())
-            });
+        let mut process =
+            command(&path).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap_or_else(
+                |e| panic!("{e}: {}\nbuild it: cargo build --examples", path.display()),
+            );
         let requests = process.stdin.take();
         let output = process.stdout.take().expect("stdout is piped");
         // A thread reads, so that a driver that does not answer fails the test instead of stopping it.
