@@ -135,7 +135,8 @@ fn wanted_mean(case: &Case, xs: &[Vec<f32>], class_weights: &[f32]) -> Vec<Wante
         let row = LogitCase::new(x, &y, &options);
         sum += row.loss;
         allowed += row.loss_allowed;
-        weight += f64::from(sample_weight) * f64::from(class_weights[label]);
+        // QEMU 7.2 multiplies two f32 to an f64 wrongly on s390x (MDEBR), but adds the product rightly.
+        weight = f64::from(sample_weight).mul_add(f64::from(class_weights[label]), weight);
         gradient.extend(row.gradient.into_iter().zip(row.gradient_allowed));
     }
     gradient.resize(case.n_rows * case.classes, (0.0, 0.0));
