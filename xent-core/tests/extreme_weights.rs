@@ -174,3 +174,22 @@ fn a_gradient_by_a_subnormal_probability_is_weighted_before_it_overflows() {
         assert_near(f64::from(gradient[1]), want, what);
     }
 }
+
+#[test]
+fn a_probability_of_0_beside_a_label_keeps_the_digits_of_a_small_gradient() {
+    // Classes that are not the label have one and the same gradient, whatever their probabilities.
+    let p = [0.0, 4.736932e-7, 0.7333161, 1e-40, 5.871207e-7, 6.1905814e-7];
+    for backend in Backend::all() {
+        let loss = ClippedCrossEntropy::new().backend(backend).normalize(true).focal(3.894262);
+        let mut gradient = [7.0; 6];
+        loss.focal_alpha(0.05).row_gradient(&p, 2, &mut gradient).unwrap();
+        assert!(gradient[1] > 0.0 && gradient[1] < 1e-20, "{backend:?}: {gradient:?}");
+        for other in [0, 3, 4, 5] {
+            assert_eq!(
+                gradient[other].to_bits(),
+                gradient[1].to_bits(),
+                "{backend:?}: {gradient:?}"
+            );
+        }
+    }
+}

@@ -402,8 +402,10 @@ pub(crate) fn normalized_gradient_in_place<S: Simd>(
         let (x, v) = (s.load(p, 1.0), s.load(v, 0.0));
         let slope = normalized.slope(s, x, v);
         let others = s.select(s.eq(x, normalized.max), normalized.others, s.sub(normalized.sum, x));
-        // A quotient by a subnormal x would overflow before it is scaled.
-        let tiny = s.lt(x, s.splat(f32::MIN_POSITIVE));
+        // A quotient by a subnormal x would overflow before it is scaled; without a term of its own the unit
+        // would only take digits of a small total.
+        let x_counts = s.select(s.eq(slope, zero), one, x);
+        let tiny = s.lt(x_counts, s.splat(f32::MIN_POSITIVE));
         let (unit, by_unit) = (s.select(tiny, large, one), s.select(tiny, small, one));
         // With 0 added, for 1 / -0 is -inf.
         let quotient = s.div(others, s.mul(s.add(x, zero), unit));
