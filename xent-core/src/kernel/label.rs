@@ -5,7 +5,7 @@
 //! 2. What depends on the state and the label alone, for as many rows at once as there are lanes:
 //!    the loss `(m - x_t) + ln(1 + s)`, its focal factor, its class weight, the z-loss.
 //! 3. For a gradient, each row again while it is in cache: every element is `p_c` times one factor of
-//!    the row, but that of the label.
+//!    the row, but that of the label. Short rows stay in their lanes, and their exponentials are kept.
 //!
 //! With `p = softmax(x)` and `q = 1 - p_t`, which is `s / (1 + s)` where `x_t = m` and otherwise
 //! `(1 + s - exp(x_t - m)) / (1 + s)`, so that it never cancels, a row of weight `w` has
@@ -21,7 +21,7 @@
 
 use super::log_sum_exp::{self, state};
 use super::map::{canonical, is_finite, map, map_in_place};
-use super::rows_in_lanes::{self, Layout};
+use super::rows_in_lanes::{self, Layout, SHORT};
 use super::softmax::ScaledExp;
 use crate::log_sum_exp::LogSumExp;
 use crate::math::exp::{SCALE, UNSCALE, exp_scaled};
@@ -304,19 +304,18 @@ impl RowFactors {
     }
 }
 
-/// The factors of the rows `first ..` of `classes` elements in `rows`, as many as `losses`, which are
-/// written.
+/// The factors of the rows `first ..` in `rows`, as many as `losses`, which are written.
 #[inline(always)]
 fn group_factors<S: Simd>(
     s: S,
     rows: &[f32],
-    classes: usize,
+    layout: Layout,
     finish: &Weighted<'_>,
     first: usize,
     losses: &mut [f32],
 ) -> [RowFactors; MAX_LANES] {
-    let (layout, labels) = (Layout::contiguous(classes), finish.rows.labels);
-    let label_logits = label_logits(rows, layout, labels.get(first..).unwrap_or(&[]));
+    let labels = finish.rows.labels.get(first..).unwrap_or(&[]);
+    let label_logits = label_logits(rows, layout, labels);
     let states = States::of_rows(s, rows, layout, losses.len());
     let terms = finish.terms(s, &states, s.load(&label_logits, 0.0), first);
     s.store(terms.loss, losses);
@@ -331,6 +330,65 @@ fn group_factors<S: Simd>(
         *to = RowFactors { m, others, label };
     }
     group
+}
+
+/// The gradients of a group of rows of few classes, a row in each lane.
+struct ShortGradients<S: Simd> {
+    /// `exp(x - m) * 2^64` of each class.
+    exps: [S::F32; SHORT],
+    labels: S::F32,
+    terms: Terms<S>,
+    /// Rows whose elements are all 0, and all NaN, as in [`RowFactors::constant`].
+    absent: S::Mask,
+    finite: S::Mask,
+}
+
+impl<S: Simd> ShortGradients<S> {
+    /// Of the rows `first ..` in `x`, as many as `losses`, which are written.
+    #[inline(always)]
+    fn new(
+        s: S,
+        x: &[f32],
+        layout: Layout,
+        finish: &Weighted<'_>,
+        first: usize,
+        losses: &mut [f32],
+    ) -> Self {
+        let (zero, nan) = (s.splat(0.0), s.splat(f32::NAN));
+        let labels = finish.rows.labels.get(first..).unwrap_or(&[]);
+        let label_logits = s.load(&label_logits(x, layout, labels), 0.0);
+        let mut exps = [zero; SHORT];
+        let (m, sum) = rows_in_lanes::short_states_and_exps(s, x, layout, &mut exps);
+        let terms = finish.terms(s, &States { m, sum }, label_logits, first);
+        s.store(terms.loss, losses);
+
+        let &Terms { others, label, .. } = &terms;
+        let absent = s.eq(s.select(s.eq(others, zero), label, s.splat(1.0)), zero);
+        let finite = is_finite(s, s.select(s.eq(others, others), m, nan));
+        let mut indices = [0.0; MAX_LANES];
+        for (to, &label) in indices.iter_mut().zip(labels) {
+            *to = label as f32;
+        }
+        ShortGradients { exps, labels: s.load(&indices, 0.0), terms, absent, finite }
+    }
+
+    /// Writes them to `out`, which has the layout of the logits and `n_rows` rows.
+    #[inline(always)]
+    fn store(&self, s: S, out: &mut [f32], layout: Layout, n_rows: usize) {
+        let (zero, nan) = (s.splat(0.0), s.splat(f32::NAN));
+        for (class, &exp) in self.exps.iter().enumerate().take(layout.classes) {
+            let other = s.mul(s.mul(exp, s.splat(UNSCALE)), self.terms.others);
+            let is_label = s.eq(self.labels, s.splat(class as f32));
+            let v = s.select(self.finite, s.select(is_label, self.terms.label, other), nan);
+            layout.store_column(s, s.select(self.absent, zero, v), out, class, n_rows);
+        }
+    }
+}
+
+/// Whether a group of rows is taken side by side, with its exponentials kept for the gradient.
+#[inline(always)]
+fn is_short<S: Simd>(layout: Layout, n_rows: usize) -> bool {
+    layout.classes <= SHORT && layout.goes_in_lanes::<S>(n_rows)
 }
 
 /// How many rows are taken at a time for a gradient.
@@ -352,11 +410,16 @@ pub(crate) fn gradients<S: Simd>(
     out: &mut [f32],
 ) {
     let (classes, finish) = (classes.max(1), Weighted { rows, extras });
-    let group_rows = rows_per_group::<S>(classes);
+    let (group_rows, layout) = (rows_per_group::<S>(classes), Layout::contiguous(classes));
     let groups = x.chunks(classes * group_rows).zip(out.chunks_mut(classes * group_rows));
     for (group, ((x, out), losses)) in groups.zip(losses.chunks_mut(group_rows)).enumerate() {
         let first = group * group_rows;
-        let factors = group_factors(s, x, classes, &finish, first, losses);
+        if is_short::<S>(layout, losses.len()) {
+            let gradients = ShortGradients::new(s, x, layout, &finish, first, losses);
+            gradients.store(s, out, layout, losses.len());
+            continue;
+        }
+        let factors = group_factors(s, x, layout, &finish, first, losses);
         let labels = rows.labels.get(first..).unwrap_or(&[]);
         let each = x.chunks_exact(classes).zip(out.chunks_exact_mut(classes));
         for (((x, out), factors), &label) in each.zip(&factors).zip(labels) {
@@ -383,11 +446,16 @@ pub(crate) fn gradients_in_place<S: Simd>(
     losses: &mut [f32],
 ) {
     let (classes, finish) = (classes.max(1), Weighted { rows, extras });
-    let group_rows = rows_per_group::<S>(classes);
+    let (group_rows, layout) = (rows_per_group::<S>(classes), Layout::contiguous(classes));
     let groups = x.chunks_mut(classes * group_rows);
     for (group, (x, losses)) in groups.zip(losses.chunks_mut(group_rows)).enumerate() {
         let first = group * group_rows;
-        let factors = group_factors(s, x, classes, &finish, first, losses);
+        if is_short::<S>(layout, losses.len()) {
+            let gradients = ShortGradients::new(s, x, layout, &finish, first, losses);
+            gradients.store(s, x, layout, losses.len());
+            continue;
+        }
+        let factors = group_factors(s, x, layout, &finish, first, losses);
         let labels = rows.labels.get(first..).unwrap_or(&[]);
         for ((x, factors), &label) in x.chunks_exact_mut(classes).zip(&factors).zip(labels) {
             if let Some(constant) = factors.constant() {

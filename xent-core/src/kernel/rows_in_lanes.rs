@@ -168,24 +168,46 @@ fn push_blocks<S: Simd>(s: S, x: &[f32], block: Layout, rows: &mut [BlockState; 
     }
 }
 
-/// Of up to [`SHORT`] classes, each of which is a virtual lane.
+/// The classes of rows of up to [`SHORT`], and their maximum: a zero is the positive one, as in `block_max`.
 #[inline(always)]
-fn short_states<S: Simd>(s: S, x: &[f32], layout: Layout) -> (S::F32, S::F32) {
-    let zero = s.splat(0.0);
-    let mut columns = [zero; SHORT];
+fn short_columns<S: Simd>(s: S, x: &[f32], layout: Layout) -> ([S::F32; SHORT], S::F32) {
+    let mut columns = [s.splat(0.0); SHORT];
     let mut m = s.splat(f32::NEG_INFINITY);
     for (class, column) in columns.iter_mut().enumerate().take(layout.classes) {
         *column = layout.column(s, x, class);
         m = s.max(m, *column);
     }
-    // A zero maximum is the positive one, as in block_max.
-    let m = s.add(m, zero);
+    (columns, s.add(m, s.splat(0.0)))
+}
 
+/// Of up to [`SHORT`] classes, each of which is a virtual lane.
+#[inline(always)]
+fn short_states<S: Simd>(s: S, x: &[f32], layout: Layout) -> (S::F32, S::F32) {
+    let (mut columns, m) = short_columns(s, x, layout);
     let mut term = ExpBelowMax::new(s, m);
     for column in columns.iter_mut().take(layout.classes) {
         *column = term.of(s, *column, *column);
     }
-    let mut errors = [zero; SHORT];
+    let mut errors = [s.splat(0.0); SHORT];
+    (m, total(s, &mut columns, &mut errors, layout.classes, term.n_max()))
+}
+
+/// The same, and `exp(x - m) * 2^64` of each class in `exps`.
+#[inline(always)]
+pub(super) fn short_states_and_exps<S: Simd>(
+    s: S,
+    x: &[f32],
+    layout: Layout,
+    exps: &mut [S::F32; SHORT],
+) -> (S::F32, S::F32) {
+    let (mut columns, m) = short_columns(s, x, layout);
+    let mut term = ExpBelowMax::new(s, m);
+    for (column, exp) in columns.iter_mut().zip(exps).take(layout.classes) {
+        let is_max = s.eq(*column, m);
+        *column = term.of(s, *column, *column);
+        *exp = s.select(is_max, s.splat(SCALE), *column);
+    }
+    let mut errors = [s.splat(0.0); SHORT];
     (m, total(s, &mut columns, &mut errors, layout.classes, term.n_max()))
 }
 
