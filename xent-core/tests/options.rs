@@ -428,7 +428,12 @@ fn a_positive_of_pos_weight_0_costs_nothing_under_a_nan() {
         clipped.pos_weights(&[0.0]).row(&[NAN], &[1.0], &mut out[..1]).unwrap();
         logits.pos_weights(&[0.0]).row(&[NAN], &[1.0], &mut out[1..]).unwrap();
         assert_eq!(out, [0.0; 2], "{backend:?}");
+        let (x, y) = (Rows::new(&[NAN], 1, 1).unwrap(), Rows::new(&[1.0], 1, 1).unwrap());
+        let loss = clipped.pos_weights(&[0.0]);
+        loss.gradient(x, y, 1.0, &mut out[..1]).unwrap();
+        assert_eq!(out[0], 0.0, "{backend:?}");
     }
+    assert_eq!(reference::clipped_binary_cross_entropy_gradient(NAN, 1.0, &options), 0.0);
 }
 
 #[test]

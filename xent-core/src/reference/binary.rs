@@ -130,7 +130,8 @@ impl Element {
         let negative = weighted(self.sides[1], n);
         let positive = weighted(self.weighted_positive, p);
         // Where B is infinite it is so as ln p, beside which the terms of 1 / p decide.
-        let turns = gamma != 0.0 && t != 0.0 && self.base != f64::INFINITY;
+        // Where nothing counts, r can be NaN.
+        let turns = gamma != 0.0 && t != 0.0 && self.base != 0.0 && self.base != f64::INFINITY;
         let turn = if turns { gamma * t * self.base / wrong } else { 0.0 };
         let sum = if absolute {
             negative + positive + turn * (self.sides[0] + self.sides[1])
@@ -142,7 +143,7 @@ impl Element {
         } else if wrong == 0.0 {
             0.0
         } else {
-            pow(wrong, gamma) * sum
+            weighted(sum, pow(wrong, gamma))
         };
         weighted(f64::from(options.sample_weight), weighted(options.balance(self.sides), slope))
     }
