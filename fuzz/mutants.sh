@@ -24,11 +24,11 @@ mutant() {
     case $targets in *"$only"*) ;; *) return ;; esac
     rm -rf "$work/tree"
     mkdir "$work/tree"
-    cp -r "$root/Cargo.toml" "$root/xent-core" "$work/tree"
+    cp -r "$root/Cargo.toml" "$root/xent-core" "$root/xent-std" "$root/README.md" "$work/tree"
     mkdir "$work/tree/fuzz"
     cp -r "$root/fuzz/Cargo.toml" "$root/fuzz/Cargo.lock" "$root/fuzz/src" "$root/fuzz/fuzz_targets" "$work/tree/fuzz"
     # Its other members are not there.
-    sed -i 's/^members = .*/members = ["xent-core"]/' "$work/tree/Cargo.toml"
+    sed -i 's/^members = .*/members = ["xent-core", "xent-std"]/' "$work/tree/Cargo.toml"
     sed -i "$script" "$work/tree/$file"
     if cmp -s "$root/$file" "$work/tree/$file"; then
         echo "STALE  $file: $script changes nothing"
@@ -66,7 +66,7 @@ mutant "clipped_cross_entropy" $kernel/tree.rs \
 mutant "log_sum_exp cross_entropy clipped_cross_entropy" $kernel/tree.rs \
     's/let chunks = x.chunks(S::LANES).zip(y.chunks(S::LANES));/let chunks = x.chunks_exact(S::LANES).zip(y.chunks_exact(S::LANES));/'
 mutant "softmax binary_losses" $kernel/map.rs \
-    's/^    s.store(map.of(s, s.load(x_tail, 0.0), s.load(y_tail, 0.0)), out.into_remainder());$//'
+    's/^        s.store(v, out.get_mut(end..).unwrap_or_default());$//'
 # One label too many; a row of another image; a clip range that is not
 # checked; the digits of a small loss.
 mutant "cross_entropy" xent-core/src/targets.rs 's/if index < classes =>/if index <= classes =>/'
@@ -74,5 +74,28 @@ mutant "softmax cross_entropy binary_losses" xent-core/src/rows.rs \
     's/outer \* self.outer_stride + (row - outer \* self.inner)/row * self.outer_stride + (row - outer * self.inner)/'
 mutant "clipped_cross_entropy" xent-core/src/loss/clip.rs 's/ \&\& self.hi <= 1.0//'
 mutant "clipped_cross_entropy" $kernel/clipped.rs \
-    's/^        let loss = s.select(s.eq(p, self.max), self.loss_of_max, loss);$//'
+    's/^        let loss = s.select(is_max, self.loss_of_max, loss);$//'
+# An option that is not applied to a gradient; a probability of -0.
+mutant "binary_losses" $kernel/binary.rs \
+    's/let by_q = s.div(one, s.mul(s.add(q, zero), /let by_q = s.div(one, s.mul(q, /'
+mutant "clipped_cross_entropy" $kernel/clipped.rs \
+    's/slope), s.add(x, zero));/slope), x);/'
+mutant "binary_losses" $kernel/binary.rs \
+    's/let asymmetry = s.sub(sides.negative, sides.positive);/let asymmetry = s.sub(sides.positive, sides.negative);/'
+mutant "cross_entropy" $kernel/distribution.rs \
+    's/let slope = s.mul(power(s, class.q, self.gamma), s.add(one, turn));/let slope = power(s, class.q, self.gamma);/'
+# The place of a tie; a polynomial beyond its interval; a sign.
+mutant "statistics_and_divergences" $kernel/statistics.rs \
+    's/n += u32::from(x >= self.label_logit);/n += u32::from(x > self.label_logit);/'
+mutant "statistics_and_divergences" $kernel/divergence.rs \
+    's/let term = s.select(s.lt(d2, half), near,/let term = s.select(s.lt(d2, s.splat(0.75)), near,/'
+mutant "statistics_and_divergences" $kernel/distillation.rs \
+    's/let shift = if difference < 0.0 { -ln } else { ln };/let shift = ln;/'
+# Another backend than was asked for; rows of another part of a batch; a stride that is not the rows'.
+mutant "batches" xent-std/src/batch/backend.rs \
+    's/filled(x, x.classes(), |x, out| self.log_softmax_rows(x, out))/filled(x, x.classes(), |x, out| Backend::SCALAR.log_softmax_rows(x, out))/'
+mutant "batches" xent-std/src/parallel.rs \
+    's/fill(start..n_rows.min(start + rows_per_task), out)/fill(0..n_rows.min(rows_per_task), out)/'
+mutant "arrays" xent-std/src/ndarray/rows.rs \
+    's/Some(last) if last.1 == len.checked_mul(stride)? =>/Some(last) if last.1 >= stride =>/'
 exit $failed

@@ -14,7 +14,7 @@ pub fn assert_within(got: f32, expected: f64, ulp: f64, scale: f64, context: imp
 }
 
 /// The smallest subnormal.
-const STEP: f64 = 1.401_298_464_324_817e-45;
+pub(crate) const STEP: f64 = 1.401_298_464_324_817e-45;
 
 /// As [`assert_within`], of the error that is allowed.
 #[track_caller]
@@ -29,7 +29,8 @@ fn assert_near(got: f32, expected: f64, allowed: f64, context: impl Fn() -> Stri
     } else if got.is_infinite() {
         expected.abs() + allowed >= OVERFLOW && (got > 0.0) == (expected > 0.0)
     } else {
-        distance <= allowed
+        // What is allowed of a value without any terms may be NaN.
+        distance == 0.0 || distance <= allowed
     };
     assert!(
         good,
@@ -71,12 +72,15 @@ impl Promise {
         Promise::Within { value, allowed: ulp * accuracy::ULP * scale + STEP }
     }
 
-    /// That of a gradient, for the gradient times `factor`.
-    pub(crate) fn times(self, factor: f64) -> Self {
+    /// That of a gradient, for the gradient times `factor` of which a product may be subnormal, and off by
+    /// two steps, before it is divided by the temperature.
+    pub(crate) fn times(self, factor: f64, temperature: f32) -> Self {
+        let steps = 1.0 + 2.0 * (1.0 / f64::from(temperature)).max(1.0);
         match self {
-            Promise::Within { value, allowed } if allowed > 0.0 => {
-                Promise::Within { value: factor * value, allowed: factor.abs() * allowed + STEP }
-            }
+            Promise::Within { value, allowed } if allowed > 0.0 => Promise::Within {
+                value: factor * value,
+                allowed: factor.abs() * allowed + steps * STEP,
+            },
             other => other,
         }
     }

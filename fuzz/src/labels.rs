@@ -1,6 +1,7 @@
 //! Labels of every integer type.
 
-use xent_core::{Error, Targets};
+use xent_core::{Backend, Error, RowStatistics, Rows, Targets};
+use xent_std::BatchBackend;
 
 use crate::bytes::Bytes;
 
@@ -36,6 +37,31 @@ macro_rules! labels {
             pub fn targets(&self) -> Targets<'_> {
                 match self {
                     $(Labels::$variant(labels) => Targets::labels(labels),)*
+                }
+            }
+
+            /// The statistics of rows with these labels.
+            pub fn row_statistics_rows(
+                &self,
+                backend: Backend,
+                logits: Rows<'_>,
+                out: &mut [RowStatistics],
+            ) -> Result<(), Error> {
+                match self {
+                    $(Labels::$variant(labels) => {
+                        backend.row_statistics_rows(logits, labels, out)
+                    })*
+                }
+            }
+
+            /// The same, as a batch.
+            pub fn batch_statistics(
+                &self,
+                backend: Backend,
+                logits: Rows<'_>,
+            ) -> Result<Vec<RowStatistics>, Error> {
+                match self {
+                    $(Labels::$variant(labels) => backend.batch_statistics(logits, labels),)*
                 }
             }
 

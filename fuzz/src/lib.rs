@@ -10,6 +10,8 @@
 //!
 //! What is not promised is not compared; each module says what that is.
 
+pub mod arrays;
+pub mod batches;
 pub mod binary_losses;
 #[path = "../../xent-core/tests/common/bounds.rs"]
 #[expect(dead_code, reason = "the suites of core use the rest")]
@@ -24,15 +26,19 @@ pub mod log_sum_exp;
 mod options;
 mod rows_with_options;
 pub mod softmax;
+pub mod statistics_and_divergences;
 
 /// A target: its name and its check.
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets.
-pub const TARGETS: [Target; 5] = [
+pub const TARGETS: [Target; 8] = [
     ("log_sum_exp", log_sum_exp::check),
     ("softmax", softmax::check),
     ("cross_entropy", cross_entropy::check),
     ("clipped_cross_entropy", clipped_cross_entropy::check),
     ("binary_losses", binary_losses::check),
+    ("statistics_and_divergences", statistics_and_divergences::check),
+    ("batches", batches::check),
+    ("arrays", arrays::check),
 ];

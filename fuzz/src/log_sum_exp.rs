@@ -3,7 +3,7 @@
 //! The bits of a user's own merges and pushes are not promised beyond those at the ends of chunks;
 //! they are held to the same bounds.
 
-use xent_core::{Backend, LogSumExp, accuracy, log_sum_exp_rows, reference};
+use xent_core::{Backend, LogSumExp, accuracy, reference};
 
 use crate::bytes::Bytes;
 use crate::compare::{Classes, Output, assert_due, assert_same_bits, assert_within, bits};
@@ -30,10 +30,12 @@ pub fn check(data: &[u8]) {
 
     let unaligned: Vec<f32> = std::iter::repeat_n(f32::NAN, offset).chain(x.clone()).collect();
     let (left, right) = x.split_at(split);
-    let pushed: Option<LogSumExp> = (n <= 5000).then(|| x.iter().copied().collect());
+    let pushed = (n <= 5000).then(|| pushed(&x));
+    check_detected(&x, &layout, label, &|| context("the detected backend"));
     let mut classes = Classes::default();
     for backend in Backend::all() {
         let context = |what: &str| context(&format!("{backend:?}: {what}"));
+        assert_eq!(Backend::by_name(backend.name()), Ok(backend));
         let got = backend.log_sum_exp(&x);
         assert_value(got, &format!("{backend:?}: log_sum_exp"));
         classes.assert_same(backend, &[got], || context("log_sum_exp"));
@@ -74,10 +76,39 @@ pub fn check(data: &[u8]) {
     let wrong = bytes.byte() % 3;
     if wrong != 1 {
         let mut out = Output::new(usize::from(wrong));
-        let result = log_sum_exp_rows(layout.rows(), out.slice());
+        let result = xent_core::log_sum_exp_rows(layout.rows(), out.slice());
         let due = xent_core::Error::LengthMismatch { expected: 1, found: usize::from(wrong) };
         assert_due(&result, &[due], || context("wrong length"));
         out.assert_untouched(|| context("wrong length"));
+    }
+}
+
+/// The state of elements that come one by one, which is the same whoever takes them.
+fn pushed(x: &[f32]) -> LogSumExp {
+    let (mut pushed, mut extended) = (LogSumExp::EMPTY, LogSumExp::EMPTY);
+    x.iter().for_each(|&x| pushed.push(x));
+    extended.extend(x.iter().copied());
+    let collected = LogSumExp::from_iter(x.iter().copied());
+    for state in [extended, collected] {
+        assert_same_bits(&[state.value()], &[pushed.value()], || {
+            format!("pushes of {:x?}", bits(x))
+        });
+    }
+    pushed
+}
+
+/// Without a backend, the detected one does it.
+fn check_detected(x: &[f32], layout: &Layout, label: usize, context: &dyn Fn() -> String) {
+    let backend = Backend::detected();
+    let state = backend.log_sum_exp_state(x);
+    let expected = [backend.log_sum_exp_value(state); 3];
+    let mut of_rows = [0.0];
+    xent_core::log_sum_exp_rows(layout.rows(), &mut of_rows).expect("one row");
+    let got = [xent_core::log_sum_exp(x), LogSumExp::of(x).value(), of_rows[0]];
+    assert_same_bits(&got, &expected, context);
+    if let Some(&x_t) = x.get(label) {
+        let expected = backend.log_sum_exp_loss(state, x_t);
+        assert_same_bits(&[state.loss(x_t)], &[expected], context);
     }
 }
 

@@ -3,15 +3,15 @@
 //! Losses and gradients are compared with the reference, within the bounds that the suites of core hold
 //! too, where all options are usual ones, inputs are below 2^100 and targets neither negative nor beyond
 //! it; so are rows to normalise as in [`clipped_cross_entropy`](crate::clipped_cross_entropy). Elsewhere
-//! only that backends of a class and all doors agree is checked.
+//! only that backends of a class and all doors agree is checked. So it is for the sum of losses of which a
+//! weight is far from 1: it is taken in f64, of losses before their weight.
 
-use xent_core::reference;
 use xent_core::{
     Backend, ClippedCrossEntropy, CrossEntropy, Error, GradientScale, LossTotal, Rows, Target,
     Targets, accuracy,
 };
 
-use crate::bounds::{LogitCase, ProbCase, one_hot};
+use crate::bounds::{self, LogitCase, ProbCase, one_hot};
 use crate::bytes::Bytes;
 use crate::clipped_cross_entropy::{clip, clip_error, unpromised};
 use crate::compare::{
@@ -19,7 +19,7 @@ use crate::compare::{
 };
 use crate::cross_entropy::{Case, HUGE, shape};
 use crate::layout::Layout;
-use crate::options::{Drawn, invalid, is_weight};
+use crate::options::{Drawn, assert_factor, assert_reductions, invalid, is_weight};
 
 /// What the rows are.
 #[derive(Clone, Copy, Debug)]
@@ -118,8 +118,12 @@ impl Call<'_> {
             let losses = out.written(context);
             agree.assert_same(backend, losses, context);
             let total = total.expect("no error is due");
+            assert_reductions(total, context);
+            assert_eq!(targets.are_weighted(), self.options.sample_weights.is_some());
             let folded = self.fold(losses);
-            assert_same_f64(total.sum(), folded.sum, context);
+            if !self.options.has_far_weights() {
+                assert_same_f64(total.sum(), folded.sum, context);
+            }
             assert_same_f64(total.weight(), folded.weight, context);
             assert_eq!(total.count(), folded.count, "{}", context());
             for (row, &got) in losses.iter().enumerate() {
@@ -141,13 +145,16 @@ impl Call<'_> {
                 assert_eq!(of_gradient.count(), total.count(), "{}", context());
             }
             let factor = self.options.factor(folded.weight, folded.count);
+            let of_loss = loss.gradient_factor(targets, n_rows, scale);
+            assert_factor(of_loss.expect("as of the gradient"), factor, context);
             for (row, got) in gradient.chunks(classes.max(1)).enumerate() {
                 let context = || format!("gradient of row {row}: {}", context());
                 self.check_row_gradient(&loss, row, losses[row], got, &context);
                 if factor == 0.0 {
                     assert!(got.iter().all(|&g| g == 0.0), "no zeros\n{}", context());
                 } else if self.options.usual {
-                    expected[row].assert_gradient(factor, got, &context);
+                    let temperature = self.options.temperature;
+                    expected[row].assert_gradient(factor, temperature, got, &context);
                 }
             }
         }
@@ -230,26 +237,17 @@ impl Call<'_> {
     }
 
     fn loss(&self, backend: Backend) -> Loss<'_> {
-        let options = self.options;
-        let alpha = options.focal_alpha.unwrap_or(1.0);
+        let (mut options, ignore) = (self.options.of_rows(1.0), self.options.ignore);
+        let weights = self.options.weights.as_deref();
         match self.input {
             Input::Logits => {
-                let mut loss = CrossEntropy::new().ignore(options.ignore).backend(backend);
-                if let Some(weights) = &options.weights {
-                    loss = loss.class_weights(weights);
-                }
-                let loss = loss.label_smoothing(options.label_smoothing).z_loss(options.z_loss);
-                let loss = loss.focal(options.focal_gamma).focal_alpha(alpha);
-                Loss::Logits(loss.temperature(options.temperature).soft_cap(options.soft_cap))
+                let loss = bounds::cross_entropy(backend, &options).ignore(ignore);
+                Loss::Logits(weights.map_or(loss, |weights| loss.class_weights(weights)))
             }
-            Input::Probs { clip: [lo, hi], normalize } => {
-                let mut loss = ClippedCrossEntropy::new().ignore(options.ignore).backend(backend);
-                if let Some(weights) = &options.weights {
-                    loss = loss.class_weights(weights);
-                }
-                let loss = loss.label_smoothing(options.label_smoothing).clip(lo, hi);
-                let loss = loss.focal(options.focal_gamma).focal_alpha(alpha);
-                Loss::Probs(loss.normalize(normalize))
+            Input::Probs { clip, normalize } => {
+                (options.clip, options.normalize) = (clip, normalize);
+                let loss = bounds::clipped(backend, &options).ignore(ignore);
+                Loss::Probs(weights.map_or(loss, |weights| loss.class_weights(weights)))
             }
         }
     }
@@ -291,7 +289,14 @@ impl Call<'_> {
         };
         let sample_weight = self.options.sample_weight(row);
         let z_loss = matches!(self.input, Input::Logits) && self.options.z_loss != 0.0;
-        if sample_weight == 0.0 || (self.options.focal_alpha == Some(0.0) && !z_loss) {
+        let of_label = match (&self.options.weights, self.target(row)) {
+            (Some(weights), Target::Label(label)) => weights[label as usize],
+            _ => 1.0,
+        };
+        // Smoothed, a label counts other classes too.
+        let one_counts = of_label != 0.0 || self.options.label_smoothing != 0.0;
+        let terms_count = self.options.focal_alpha != Some(0.0) && one_counts;
+        if sample_weight == 0.0 || !(terms_count || z_loss) {
             return Expected::nothing_counts(classes);
         }
         let huge = |x: &f32| x.is_finite() && x.abs() > HUGE;
@@ -300,19 +305,9 @@ impl Call<'_> {
         if unusual {
             return Expected::nothing_promised();
         }
-        let mut options = reference::Options {
-            class_weights: self.options.weights.as_deref().unwrap_or_default(),
-            label_smoothing: self.options.label_smoothing,
-            focal_gamma: self.options.focal_gamma,
-            focal_alpha: self.options.focal_alpha.unwrap_or(1.0),
-            sample_weight,
-            ..reference::Options::default()
-        };
+        let mut options = self.options.of_rows(sample_weight);
         match self.input {
             Input::Logits => {
-                options.z_loss = self.options.z_loss;
-                options.temperature = self.options.temperature;
-                options.soft_cap = self.options.soft_cap;
                 let case = LogitCase::new(x, &y, &options);
                 Expected::new(case.loss, case.loss_allowed, case.gradient, case.gradient_allowed)
             }
@@ -363,9 +358,15 @@ impl Expected {
     }
 
     #[track_caller]
-    fn assert_gradient(&self, factor: f64, got: &[f32], context: &dyn Fn() -> String) {
+    fn assert_gradient(
+        &self,
+        factor: f64,
+        temperature: f32,
+        got: &[f32],
+        context: &dyn Fn() -> String,
+    ) {
         for (c, (&promise, &got)) in self.gradient.iter().zip(got).enumerate() {
-            promise.times(factor).assert(got, || format!("class {c}: {}", context()));
+            promise.times(factor, temperature).assert(got, || format!("class {c}: {}", context()));
         }
     }
 }
@@ -430,6 +431,15 @@ impl Loss<'_> {
         scale: GradientScale,
     ) -> Result<LossTotal, Error> {
         both!(self, gradient_in_place(x, n_rows, classes, targets, scale))
+    }
+
+    fn gradient_factor(
+        &self,
+        targets: Targets<'_>,
+        n_rows: usize,
+        scale: GradientScale,
+    ) -> Result<f64, Error> {
+        both!(self, gradient_factor(targets, n_rows, scale))
     }
 
     fn row_gradient(&self, x: &[f32], target: Target<'_>, out: &mut [f32]) -> Result<f32, Error> {

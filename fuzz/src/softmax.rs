@@ -36,6 +36,11 @@ pub fn check(data: &[u8]) {
             }
             let got = out.written(context);
             classes.assert_same(backend, got, context);
+            if backend == Backend::detected() {
+                let mut of_free = Output::new(out_len);
+                (function.free_rows)(layout.rows(), of_free.slice()).expect("as on the backend");
+                assert_same_bits(of_free.written(context), got, context);
+            }
             for (i, (expected, &got)) in expected.iter().zip(got).enumerate() {
                 expected.assert(got, || format!("element {i}: {}", context()));
             }
@@ -58,6 +63,14 @@ fn check_one_row(function: &Function, backend: Backend, x: &[f32], context: &dyn
     (function.in_place)(backend, &mut in_place);
     assert_same_bits(&in_place, out.written(context), context);
 
+    if backend == Backend::detected() {
+        let mut of_free = Output::new(x.len());
+        (function.free)(x, of_free.slice()).expect("of one length");
+        assert_same_bits(of_free.written(context), &in_place, context);
+        let mut of_free = x.to_vec();
+        (function.free_in_place)(&mut of_free);
+        assert_same_bits(&of_free, &in_place, context);
+    }
     let mut longer = Output::new(x.len() + 1);
     let due = Error::LengthMismatch { expected: x.len(), found: x.len() + 1 };
     assert_due(&(function.slice)(backend, x, longer.slice()), &[due], context);
@@ -73,6 +86,10 @@ struct Function {
     slice: ToBuffer,
     in_place: fn(Backend, &mut [f32]),
     rows: RowsToBuffer,
+    /// On the detected backend.
+    free: fn(&[f32], &mut [f32]) -> Result<(), Error>,
+    free_in_place: fn(&mut [f32]),
+    free_rows: fn(Rows<'_>, &mut [f32]) -> Result<(), Error>,
     expected: fn(&[f32]) -> Vec<Promise>,
 }
 
@@ -82,6 +99,9 @@ const FUNCTIONS: &[Function] = &[
         slice: Backend::softmax,
         in_place: Backend::softmax_in_place,
         rows: Backend::softmax_rows,
+        free: xent_core::softmax,
+        free_in_place: xent_core::softmax_in_place,
+        free_rows: xent_core::softmax_rows,
         expected: expected_softmax,
     },
     Function {
@@ -89,6 +109,9 @@ const FUNCTIONS: &[Function] = &[
         slice: Backend::log_softmax,
         in_place: Backend::log_softmax_in_place,
         rows: Backend::log_softmax_rows,
+        free: xent_core::log_softmax,
+        free_in_place: xent_core::log_softmax_in_place,
+        free_rows: xent_core::log_softmax_rows,
         expected: expected_log_softmax,
     },
 ];
