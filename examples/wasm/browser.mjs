@@ -63,7 +63,8 @@ async function open({ send }, url) {
     while (shown.state !== "ready" && shown.state !== "failed") {
         await setTimeout(100);
         const params = { expression: SHOWN, returnByValue: true };
-        shown = (await send("Runtime.evaluate", params, sessionId)).result.value;
+        // Without a value while the page is being replaced.
+        shown = (await send("Runtime.evaluate", params, sessionId)).result.value ?? {};
     }
     const { data } = await send("Page.captureScreenshot", { format: "png" }, sessionId);
     await writeFile(picture, Buffer.from(data, "base64"));
