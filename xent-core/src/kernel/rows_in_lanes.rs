@@ -168,27 +168,29 @@ fn push_blocks<S: Simd>(s: S, x: &[f32], block: Layout, rows: &mut [BlockState; 
     }
 }
 
-/// The classes of rows of up to [`SHORT`], and their maximum: a zero is the positive one, as in `block_max`.
+/// The maximum of rows of up to [`SHORT`] classes, which go to `columns`; a zero is the positive one, as in
+/// `block_max`.
 #[inline(always)]
-fn short_columns<S: Simd>(s: S, x: &[f32], layout: Layout) -> ([S::F32; SHORT], S::F32) {
-    let mut columns = [s.splat(0.0); SHORT];
+fn load_columns<S: Simd>(s: S, x: &[f32], layout: Layout, columns: &mut [S::F32; SHORT]) -> S::F32 {
     let mut m = s.splat(f32::NEG_INFINITY);
     for (class, column) in columns.iter_mut().enumerate().take(layout.classes) {
         *column = layout.column(s, x, class);
         m = s.max(m, *column);
     }
-    (columns, s.add(m, s.splat(0.0)))
+    s.add(m, s.splat(0.0))
 }
 
 /// Of up to [`SHORT`] classes, each of which is a virtual lane.
 #[inline(always)]
 fn short_states<S: Simd>(s: S, x: &[f32], layout: Layout) -> (S::F32, S::F32) {
-    let (mut columns, m) = short_columns(s, x, layout);
+    let zero = s.splat(0.0);
+    let mut columns = [zero; SHORT];
+    let m = load_columns(s, x, layout, &mut columns);
     let mut term = ExpBelowMax::new(s, m);
     for column in columns.iter_mut().take(layout.classes) {
         *column = term.of(s, *column, *column);
     }
-    let mut errors = [s.splat(0.0); SHORT];
+    let mut errors = [zero; SHORT];
     (m, total(s, &mut columns, &mut errors, layout.classes, term.n_max()))
 }
 
@@ -200,14 +202,16 @@ pub(super) fn short_states_and_exps<S: Simd>(
     layout: Layout,
     exps: &mut [S::F32; SHORT],
 ) -> (S::F32, S::F32) {
-    let (mut columns, m) = short_columns(s, x, layout);
+    let zero = s.splat(0.0);
+    let mut columns = [zero; SHORT];
+    let m = load_columns(s, x, layout, &mut columns);
     let mut term = ExpBelowMax::new(s, m);
     for (column, exp) in columns.iter_mut().zip(exps).take(layout.classes) {
         let is_max = s.eq(*column, m);
         *column = term.of(s, *column, *column);
         *exp = s.select(is_max, s.splat(SCALE), *column);
     }
-    let mut errors = [s.splat(0.0); SHORT];
+    let mut errors = [zero; SHORT];
     (m, total(s, &mut columns, &mut errors, layout.classes, term.n_max()))
 }
 
