@@ -154,11 +154,14 @@ impl Backend {
     /// ```
     pub fn entropy_rows(self, p: Rows<'_>, out: &mut [f32]) -> Result<(), Error> {
         check_length(p.n_rows(), out.len())?;
-        for (row, out) in out.iter_mut().enumerate() {
-            let mut sum = TreeSum::EMPTY;
-            p.for_blocks(row, |p| self.entropy_sum(&mut sum, p));
-            *out = value(&sum);
-        }
+        let mut out = out.iter_mut();
+        p.for_tiles(|rows, p| {
+            for (row, out) in (0..rows.len()).zip(&mut out) {
+                let mut sum = TreeSum::EMPTY;
+                p.for_blocks(row, |p| self.entropy_sum(&mut sum, p));
+                *out = value(&sum);
+            }
+        });
         Ok(())
     }
 
@@ -194,11 +197,14 @@ impl Backend {
     ) -> Result<(), Error> {
         p.check_shape_of(&q)?;
         check_length(p.n_rows(), out.len())?;
-        for (row, out) in out.iter_mut().enumerate() {
-            let mut sum = TreeSum::EMPTY;
-            p.for_block_pairs(&q, row, |p, q| self.kl_sum(&mut sum, p, q));
-            *out = value(&sum);
-        }
+        let mut out = out.iter_mut();
+        p.for_tile_pairs(&q, |rows, p, q| {
+            for (row, out) in (0..rows.len()).zip(&mut out) {
+                let mut sum = TreeSum::EMPTY;
+                p.for_block_pairs(q, row, |p, q| self.kl_sum(&mut sum, p, q));
+                *out = value(&sum);
+            }
+        });
         Ok(())
     }
 
@@ -234,11 +240,14 @@ impl Backend {
     ) -> Result<(), Error> {
         p.check_shape_of(&q)?;
         check_length(p.n_rows(), out.len())?;
-        for (row, out) in out.iter_mut().enumerate() {
-            let mut sum = TreeSum::EMPTY;
-            p.for_block_pairs(&q, row, |p, q| self.js_sum(&mut sum, p, q));
-            *out = value(&sum);
-        }
+        let mut out = out.iter_mut();
+        p.for_tile_pairs(&q, |rows, p, q| {
+            for (row, out) in (0..rows.len()).zip(&mut out) {
+                let mut sum = TreeSum::EMPTY;
+                p.for_block_pairs(q, row, |p, q| self.js_sum(&mut sum, p, q));
+                *out = value(&sum);
+            }
+        });
         Ok(())
     }
 }

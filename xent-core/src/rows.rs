@@ -2,9 +2,12 @@
 
 use core::ops::Range;
 
-use crate::Error;
 use crate::kernel::rows_in_lanes::Layout;
 use crate::kernel::tree::BLOCK;
+use crate::{Backend, Error};
+
+/// Elements of rows whose classes are apart that are copied to lie side by side: 16 KiB.
+const COPY: usize = 4096;
 
 /// `n_rows` rows of `classes` elements over a slice, in any regular layout.
 ///
@@ -12,9 +15,10 @@ use crate::kernel::tree::BLOCK;
 /// c * class_stride`. Rows one after another have `inner = 1` and `class_stride = 1`; the pixels of
 /// images `N, C, H, W` have `inner = H * W`, `inner_stride = 1` and `class_stride = H * W`.
 ///
-/// The losses of labels and log-sum-exps are computed where the rows are, in every layout: rows whose
-/// classes are apart go side by side, a vector of rows at a time. Elsewhere such rows are copied block
-/// by block to the stack (28 KiB at most, a gradient with every option). The results have the same bits.
+/// Many rows whose classes are apart are taken together, so that memory is read in its order. Log-sum-exps and
+/// losses from logits are computed where the rows are, a vector of rows at a time; elsewhere rows of up to
+/// 2,048 classes are copied together, up to 16 KiB of logits and 16 KiB of targets (48 KiB of stack in all),
+/// and longer ones one by one. Without SIMD rows are read where they are. The results have the same bits.
 ///
 /// ```
 /// use xent_core::{CrossEntropy, Rows};
@@ -367,6 +371,60 @@ impl<'a> Rows<'a> {
         }
     }
 
+    /// Calls `of` with all rows in order, as rows that can be read one after another: themselves, or where
+    /// their classes are apart, copies of as many at a time as there is place for.
+    ///
+    /// Without SIMD there is no cache to speak of either: a row is read where it is.
+    #[inline]
+    pub(crate) fn for_tiles(&self, mut of: impl FnMut(Range<usize>, &Rows<'_>)) {
+        let in_tile = COPY.checked_div(self.classes).unwrap_or(0);
+        if !Backend::SIMD || self.class_stride == 1 || in_tile < 2 {
+            of(0..self.n_rows, self);
+        } else {
+            self.for_copied_tiles(in_tile, &mut of);
+        }
+    }
+
+    /// The copies are in a frame of their own: a caller whose rows are contiguous has no need for it.
+    #[inline(never)]
+    fn for_copied_tiles(&self, in_tile: usize, of: &mut dyn FnMut(Range<usize>, &Rows<'_>)) {
+        let mut tile = [0.0; COPY];
+        for start in (0..self.n_rows).step_by(in_tile) {
+            let rows = start..self.n_rows.min(start + in_tile);
+            let copies = tile.get_mut(..rows.len() * self.classes).unwrap_or_default();
+            self.range(rows.clone()).copy_rows(copies);
+            if let Ok(copies) = Rows::new(copies, rows.len(), self.classes) {
+                of(rows, &copies);
+            }
+        }
+    }
+
+    /// As [`for_tiles`](Rows::for_tiles), with the same rows of `y`, which has the shape of `self`.
+    #[inline]
+    pub(crate) fn for_tile_pairs(
+        &self,
+        y: &Rows<'_>,
+        mut of: impl FnMut(Range<usize>, &Rows<'_>, &Rows<'_>),
+    ) {
+        self.for_tiles(|rows, x| {
+            y.range(rows.clone()).for_tiles(|part, y| {
+                of(rows.start + part.start..rows.start + part.end, &x.range(part), y);
+            });
+        });
+    }
+
+    /// Copies all rows, one after another, to `out`, and calls `of` with each while it is in a cache.
+    pub(crate) fn for_copies(&self, out: &mut [f32], mut of: impl FnMut(&mut [f32])) {
+        let classes = self.classes.max(1);
+        let in_tile = (COPY / classes).max(1);
+        for (tile, out) in out.chunks_mut(in_tile * classes).enumerate() {
+            self.range(tile * in_tile..(tile + 1) * in_tile).copy_rows(out);
+            for row in out.chunks_exact_mut(classes) {
+                of(row);
+            }
+        }
+    }
+
     /// Copies all rows, one after another, to `out`. Some are read class by class, so that rows that lie
     /// side by side are read together.
     pub(crate) fn copy_rows(&self, out: &mut [f32]) {
@@ -383,13 +441,47 @@ impl<'a> Rows<'a> {
                 }
                 return;
             }
-            for class in 0..classes {
+            let mut class = 0;
+            while class + SQUARE <= classes && row_stride == 1 {
+                copy_columns(x.get(class * class_stride..).unwrap_or(&[]), layout, class, out);
+                class += SQUARE;
+            }
+            for class in class..classes {
                 let column = x.get(class * class_stride..).unwrap_or(&[]);
-                let to = out.iter_mut().skip(class).step_by(classes);
-                for (row, to) in to.enumerate() {
-                    *to = column.get(row * row_stride).copied().unwrap_or(f32::NAN);
+                let to = out.chunks_exact_mut(classes).filter_map(|row| row.get_mut(class));
+                for (to, from) in to.zip(column.iter().step_by(row_stride.max(1))) {
+                    *to = *from;
                 }
             }
         });
+    }
+}
+
+/// Classes and rows that are turned at once: what fits in registers.
+const SQUARE: usize = 4;
+
+/// Copies the classes `class ..`, [`SQUARE`] of them, the first of which is at the start of `x`, of rows that
+/// are one element apart.
+fn copy_columns(x: &[f32], layout: Layout, class: usize, out: &mut [f32]) {
+    let Layout { classes, class_stride, .. } = layout;
+    let column = |i: usize| x.get(i * class_stride..).unwrap_or(&[]);
+    let [a, b, c, d] = [column(0), column(1), column(2), column(3)];
+    let place = class..class + SQUARE;
+    let (squares, rest) = out.split_at_mut(out.len() - out.len() % (SQUARE * classes.max(1)));
+    let of_squares = a.as_chunks::<SQUARE>().0.iter().zip(b.as_chunks::<SQUARE>().0);
+    let of_squares =
+        of_squares.zip(c.as_chunks::<SQUARE>().0.iter().zip(d.as_chunks::<SQUARE>().0));
+    let n = squares.len() / classes.max(1);
+    for (rows, ((a, b), (c, d))) in squares.chunks_exact_mut(SQUARE * classes).zip(of_squares) {
+        let rows = rows.chunks_exact_mut(classes).filter_map(|row| row.get_mut(place.clone()));
+        for ((((to, a), b), c), d) in rows.zip(a).zip(b).zip(c).zip(d) {
+            to.copy_from_slice(&[*a, *b, *c, *d]);
+        }
+    }
+    let rows = rest.chunks_exact_mut(classes.max(1)).filter_map(|row| row.get_mut(place.clone()));
+    for (i, to) in rows.enumerate() {
+        for (to, column) in to.iter_mut().zip([a, b, c, d]) {
+            *to = column.get(n + i).copied().unwrap_or(f32::NAN);
+        }
     }
 }

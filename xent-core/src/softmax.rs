@@ -248,15 +248,13 @@ impl Backend {
     /// ```
     pub fn softmax_rows(self, x: Rows<'_>, out: &mut [f32]) -> Result<(), Error> {
         check_length(x.n_elements(), out.len())?;
-        for (row, out) in out.chunks_exact_mut(x.classes().max(1)).enumerate() {
-            match x.as_slice(row) {
-                Some(x) => self.softmax(x, out)?,
-                None => {
-                    copy_row(&x, row, out);
-                    self.softmax_in_place(out);
-                }
+        if x.as_slice(0).is_some() {
+            for (row, out) in out.chunks_exact_mut(x.classes().max(1)).enumerate() {
+                self.softmax(x.as_slice(row).unwrap_or_default(), out)?;
             }
+            return Ok(());
         }
+        x.for_copies(out, |row| self.softmax_in_place(row));
         Ok(())
     }
 
@@ -306,15 +304,13 @@ impl Backend {
     /// ```
     pub fn log_softmax_rows(self, x: Rows<'_>, out: &mut [f32]) -> Result<(), Error> {
         check_length(x.n_elements(), out.len())?;
-        for (row, out) in out.chunks_exact_mut(x.classes().max(1)).enumerate() {
-            match x.as_slice(row) {
-                Some(x) => self.log_softmax(x, out)?,
-                None => {
-                    copy_row(&x, row, out);
-                    self.log_softmax_in_place(out);
-                }
+        if x.as_slice(0).is_some() {
+            for (row, out) in out.chunks_exact_mut(x.classes().max(1)).enumerate() {
+                self.log_softmax(x.as_slice(row).unwrap_or_default(), out)?;
             }
+            return Ok(());
         }
+        x.for_copies(out, |row| self.log_softmax_in_place(row));
         Ok(())
     }
 
@@ -323,11 +319,5 @@ impl Backend {
         let mut state = BlockState::EMPTY;
         x.for_blocks(row, |x| self.lse_push(&mut state, x));
         state.state()
-    }
-}
-
-fn copy_row(x: &Rows<'_>, row: usize, out: &mut [f32]) {
-    for (class, out) in out.iter_mut().enumerate() {
-        *out = x.get(row, class).unwrap_or(f32::NAN);
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::kernel::statistics::RowState;
 use crate::loss::check_length;
-use crate::targets::{Label, Targets, check_label};
+use crate::targets::{Label, Targets};
 use crate::{Backend, Error, Rows};
 
 /// What a row of logits and its label say about a prediction: made by [`row_statistics`].
@@ -291,13 +291,17 @@ impl Backend {
     ) -> Result<(), Error> {
         Targets::labels(labels).check(&logits)?;
         check_length(logits.n_rows(), out.len())?;
-        for ((row, label), out) in labels.iter().enumerate().zip(out) {
-            let label = check_label(label.to_i64(), row, logits.classes())?;
-            let label_logit = logits.get(row, label).unwrap_or(f32::NAN);
-            let mut state = RowState::new(label, label_logit);
-            logits.for_blocks(row, |x| self.statistics_push(&mut state, x));
-            *out = self.statistics_value(&state);
-        }
+        let mut rows = labels.iter().zip(out);
+        logits.for_tiles(|tile, logits| {
+            for (row, (label, out)) in (0..tile.len()).zip(&mut rows) {
+                // It was checked.
+                let label = usize::try_from(label.to_i64()).unwrap_or(0);
+                let label_logit = logits.get(row, label).unwrap_or(f32::NAN);
+                let mut state = RowState::new(label, label_logit);
+                logits.for_blocks(row, |x| self.statistics_push(&mut state, x));
+                *out = self.statistics_value(&state);
+            }
+        });
         Ok(())
     }
 }

@@ -190,6 +190,30 @@ impl<'a> Targets<'a> {
         }
     }
 
+    /// Calls `of` with those of some of the `n_rows` rows at a time, distributions as in [`Rows::for_tiles`].
+    pub(crate) fn for_tiles(&self, n_rows: usize, mut of: impl FnMut(Range<usize>, &Targets<'_>)) {
+        match &self.kind {
+            Kind::Labels(_) => of(0..n_rows, self),
+            Kind::Distributions(y) => y.for_tiles(|rows, y| {
+                let sample_weights = weights_of_range(self.sample_weights, &rows);
+                of(rows, &Targets { kind: Kind::Distributions(*y), sample_weights });
+            }),
+        }
+    }
+
+    /// As [`for_tiles`](Targets::for_tiles), with the rows of `x` that they belong to.
+    pub(crate) fn for_tiles_of(
+        &self,
+        x: &Rows<'_>,
+        mut of: impl FnMut(Range<usize>, &Rows<'_>, &Targets<'_>),
+    ) {
+        x.for_tiles(|rows, x| {
+            self.range(rows.clone()).for_tiles(x.n_rows(), |part, targets| {
+                of(rows.start + part.start..rows.start + part.end, &x.range(part), targets);
+            });
+        });
+    }
+
     /// Whether they fit `rows` for a loss: as many, labels in range, distributions of as many classes.
     ///
     /// Every loss checks this before it computes or writes anything; one that ignores a label takes
@@ -316,6 +340,18 @@ impl<'a> BinaryTargets<'a> {
             sample_weights: weights_of_range(self.sample_weights, &range),
             rows: self.rows.range(range),
         }
+    }
+
+    /// Calls `of` with some rows of `x` at a time, as in [`Rows::for_tiles`], and their targets.
+    pub(crate) fn for_tiles_of(
+        &self,
+        x: &Rows<'_>,
+        mut of: impl FnMut(Range<usize>, &Rows<'_>, &BinaryTargets<'_>),
+    ) {
+        x.for_tile_pairs(&self.rows, |rows, x, y| {
+            let sample_weights = weights_of_range(self.sample_weights, &rows);
+            of(rows, x, &BinaryTargets { rows: *y, sample_weights });
+        });
     }
 
     /// Whether they fit `rows` for a loss. Every loss checks this before it computes anything.

@@ -655,7 +655,7 @@ fn of_rows(backend: Backend, x: Rows<'_>, y: Rows<'_>) -> Vec<f32> {
 #[test]
 fn layout_and_neighbours_change_no_bit() {
     for (n_rows, classes) in
-        [(1, 1), (40, 2), (50, 10), (17, 33), (5, 1024), (3, 2500), (2, 66_000)]
+        [(1, 1), (40, 2), (50, 10), (150, 33), (5, 1024), (3, 2500), (2, 66_000)]
     {
         let mut random = Random::new(classes as u64);
         let mut numbers =

@@ -2,13 +2,16 @@
 
 mod common;
 
+use std::ops::Range;
+
 use common::bounds::{
     binary, binary_option_sets, clipped, clipped_binary, cross_entropy, option_sets,
 };
 use common::{Random, assert_same_bits, classes, hard_rows, lengths, short_lengths, some_weights};
 use xent_core::{
-    Backend, BinaryCrossEntropy, ClippedBinaryCrossEntropy, ClippedCrossEntropy, CrossEntropy,
-    LogSumExp, LossTotal, Rows, Target, reference::Options,
+    Backend, BinaryCrossEntropy, BinaryTargets, ClippedBinaryCrossEntropy, ClippedCrossEntropy,
+    CrossEntropy, Distillation, LogSumExp, LossTotal, RowStatistics, Rows, Target, Targets,
+    reference::Options,
 };
 
 /// Everything that can be computed from one row, as one list of f32.
@@ -144,6 +147,7 @@ fn layout_and_neighbours_change_no_bit() {
         (35, 31),
         (18, 32),
         (40, 33),
+        (150, 33),
         (5, 1024),
         (2, 1025),
         (3, 2500),
@@ -213,29 +217,91 @@ fn layout_and_neighbours_change_no_bit() {
 
 #[test]
 fn channels_first_is_a_layout_like_any_other() {
-    let (outer, classes, inner) = (3, 7, 10);
-    let mut random = Random::new(3);
-    let x: Vec<f32> = (0..outer * classes * inner).map(|_| random.unit() * 9.0).collect();
-    let rows = Rows::channels_first(&x, outer, classes, inner).unwrap();
-    let mut gathered = Vec::new();
-    for image in 0..outer {
-        for position in 0..inner {
-            for class in 0..classes {
-                gathered.push(x[(image * classes + class) * inner + position]);
+    // Images of several tiles of copies, and tiles of several images.
+    for (outer, classes, inner) in [(3, 7, 10), (2, 33, 150), (5, 1024, 3)] {
+        let n_rows = outer * inner;
+        let mut random = Random::new(3);
+        let mut images = || -> (Vec<f32>, Vec<f32>) {
+            let x: Vec<f32> = (0..n_rows * classes).map(|_| random.unit() * 9.0).collect();
+            let at = |row, class| x[(row / inner * classes + class) * inner + row % inner];
+            let gathered = (0..x.len()).map(|i| at(i / classes, i % classes)).collect();
+            (x, gathered)
+        };
+        let ((x, x_gathered), (y, y_gathered)) = (images(), images());
+        let labels: Vec<u8> = (0..n_rows).map(|i| (i % classes) as u8).collect();
+        let weights: Vec<f32> = (0..n_rows).map(|i| [1.0, 0.5, 0.0][i % 3]).collect();
+        for backend in Backend::all() {
+            let compute = |x: Rows<'_>, y: Rows<'_>, rows: Range<usize>| {
+                let (labels, weights) = (&labels[rows.clone()], &weights[rows]);
+                let n_rows = x.n_rows();
+                let (mut out, mut all) = (vec![0.0; n_rows], Vec::new());
+                let loss = CrossEntropy::new().backend(backend);
+                let clipped = ClippedCrossEntropy::new().backend(backend);
+                for loss in [loss, loss.label_smoothing(0.1), loss.temperature(2.0)] {
+                    loss.rows(x, labels, &mut out).unwrap();
+                    all.extend(&out);
+                    loss.rows(x, y, &mut out).unwrap();
+                    all.extend(&out);
+                }
+                for clipped in [clipped, clipped.normalize(true), clipped.label_smoothing(0.1)] {
+                    clipped.rows(x, labels, &mut out).unwrap();
+                    all.extend(&out);
+                    clipped.rows(x, y, &mut out).unwrap();
+                    all.extend(&out);
+                }
+                Distillation::new().backend(backend).rows(x, y, &mut out).unwrap();
+                all.extend(&out);
+                backend.entropy_rows(x, &mut out).unwrap();
+                all.extend(&out);
+                backend.kl_divergence_rows(x, y, &mut out).unwrap();
+                all.extend(&out);
+                backend.js_divergence_rows(x, y, &mut out).unwrap();
+                all.extend(&out);
+                let mut statistics = vec![RowStatistics::NAN; n_rows];
+                backend.row_statistics_rows(x, labels, &mut statistics).unwrap();
+                all.extend(statistics.iter().map(|row| row.loss() + row.argmax() as f32));
+                let mut out = vec![0.0; n_rows * classes];
+                backend.softmax_rows(x, &mut out).unwrap();
+                all.extend(&out);
+                backend.log_softmax_rows(x, &mut out).unwrap();
+                all.extend(&out);
+                for targets in [y.into(), BinaryTargets::new(y).with_sample_weights(weights)] {
+                    let binary = BinaryCrossEntropy::new().backend(backend);
+                    binary.rows(x, targets, &mut out).unwrap();
+                    all.extend(&out);
+                    binary.gradient(x, targets, 1.0, &mut out).unwrap();
+                    all.extend(&out);
+                }
+                let targets = Targets::distributions(y).with_sample_weights(weights);
+                for loss in [loss, loss.label_smoothing(0.1)] {
+                    loss.gradient(x, targets, 1.0, &mut out).unwrap();
+                    all.extend(&out);
+                }
+                let total = clipped.gradient(x, targets, 1.0, &mut out).unwrap();
+                all.extend(&out);
+                all.push(total.sum() as f32);
+                all
+            };
+            let (x, y) = (
+                Rows::channels_first(&x, outer, classes, inner).unwrap(),
+                Rows::channels_first(&y, outer, classes, inner).unwrap(),
+            );
+            let (want_x, want_y) = (
+                Rows::new(&x_gathered, n_rows, classes).unwrap(),
+                Rows::new(&y_gathered, n_rows, classes).unwrap(),
+            );
+            let what = || format!("{backend:?}, {outer} x {classes} x {inner}");
+            let want = compute(want_x, want_y, 0..n_rows);
+            for (x, y) in [(x, y), (x, want_y), (want_x, y)] {
+                assert_same_bits(&compute(x, y, 0..n_rows), &want, &what);
             }
+            // A part of the rows begins inside an image.
+            let part = 4..n_rows - 2;
+            let compute = |x: Rows<'_>, y: Rows<'_>| {
+                compute(x.range(part.clone()), y.range(part.clone()), part.clone())
+            };
+            assert_same_bits(&compute(x, y), &compute(want_x, want_y), &what);
         }
-    }
-    let labels: Vec<u8> = (0..outer * inner).map(|i| (i % classes) as u8).collect();
-    let want = Rows::new(&gathered, outer * inner, classes).unwrap();
-    for backend in Backend::all() {
-        let (mut a, mut b) = (vec![0.0; outer * inner], vec![0.0; outer * inner]);
-        let loss = CrossEntropy::new().backend(backend);
-        loss.rows(rows, &labels[..], &mut a).unwrap();
-        loss.rows(want, &labels[..], &mut b).unwrap();
-        assert_same_bits(&a, &b, &|| format!("{backend:?}"));
-        // A part of the rows begins inside an image.
-        loss.rows(rows.range(4..25), &labels[4..25], &mut a[4..25]).unwrap();
-        assert_same_bits(&a, &b, &|| format!("{backend:?}, rows 4 to 25"));
     }
 }
 

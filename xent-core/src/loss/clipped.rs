@@ -617,11 +617,12 @@ impl RowLoss for ClippedCrossEntropy<'_> {
 
     fn losses(&self, p: &Rows<'_>, targets: &Targets<'_>, out: &mut [f32]) {
         if matches!(targets.kind, Kind::Distributions(_)) || self.reads_all_classes() {
-            let mut scratch = Scratch::CLEAR;
-            for (row, out) in out.iter_mut().enumerate() {
-                *out = self.row_loss(p, targets, row, &mut scratch);
-            }
-            return;
+            let (mut scratch, mut out) = (Scratch::CLEAR, out.iter_mut());
+            return targets.for_tiles_of(p, |rows, p, targets| {
+                for (row, out) in (0..rows.len()).zip(&mut out) {
+                    *out = self.row_loss(p, targets, row, &mut scratch);
+                }
+            });
         }
         for (row, out) in out.iter_mut().enumerate() {
             let label = self.options.row(targets, row).and_then(|row| row.label);
@@ -655,9 +656,13 @@ impl RowLoss for ClippedCrossEntropy<'_> {
         }
         let classes = out.len().checked_div(losses.len()).unwrap_or(0).max(1);
         let mut scratch = Scratch::CLEAR;
-        for ((row, p), loss) in out.chunks_exact_mut(classes).enumerate().zip(losses) {
-            let gradient = self.row_gradient_of(p, targets, row, factor, &mut scratch);
-            *loss = gradient.unwrap_or(f32::NAN);
-        }
+        let n_rows = losses.len();
+        let mut rows_out = out.chunks_exact_mut(classes).zip(losses);
+        targets.for_tiles(n_rows, |rows, targets| {
+            for (row, (p, loss)) in (0..rows.len()).zip(&mut rows_out) {
+                let gradient = self.row_gradient_of(p, targets, row, factor, &mut scratch);
+                *loss = gradient.unwrap_or(f32::NAN);
+            }
+        });
     }
 }

@@ -644,10 +644,12 @@ impl<'w> CrossEntropy<'w> {
             };
             return self.backend.losses_in_lanes(run, layout, rows, self.extras(), out);
         }
-        let mut scratch = Scratch::CLEAR;
-        for ((row, out), &offset) in out.iter_mut().enumerate().zip(&batch.offsets) {
-            *out = self.row_loss(x, targets, row, offset, &mut scratch);
-        }
+        let (mut scratch, mut out) = (Scratch::CLEAR, out.iter_mut().zip(&batch.offsets));
+        targets.for_tiles_of(x, |rows, x, targets| {
+            for (row, (out, &offset)) in (0..rows.len()).zip(&mut out) {
+                *out = self.row_loss(x, targets, row, offset, &mut scratch);
+            }
+        });
     }
 
     /// The loss of row `row` of a batch with labels, from its state.
@@ -957,10 +959,13 @@ impl RowLoss for CrossEntropy<'_> {
         if let (Some(class_targets), true) = (class_targets, short) {
             return self.short_gradients(out, classes, (targets, class_targets), factor, losses);
         }
-        let mut scratch = Scratch::CLEAR;
-        for ((row, x), loss) in out.chunks_exact_mut(classes).enumerate().zip(losses) {
-            let gradient = self.row_gradient_of(x, targets, row, (factor, 0.0), &mut scratch);
-            *loss = gradient.unwrap_or(f32::NAN);
-        }
+        let (mut scratch, n_rows) = (Scratch::CLEAR, losses.len());
+        let mut out = out.chunks_exact_mut(classes).zip(losses);
+        targets.for_tiles(n_rows, |rows, targets| {
+            for (row, (x, loss)) in (0..rows.len()).zip(&mut out) {
+                let gradient = self.row_gradient_of(x, targets, row, (factor, 0.0), &mut scratch);
+                *loss = gradient.unwrap_or(f32::NAN);
+            }
+        });
     }
 }

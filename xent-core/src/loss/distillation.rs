@@ -145,9 +145,12 @@ impl Distillation {
     ) -> Result<(), Error> {
         self.check(student, teacher)?;
         check_length(student.n_rows(), losses.len())?;
-        for (row, loss) in losses.iter_mut().enumerate() {
-            *loss = self.loss(&student, &teacher, row, self.row_pair(&student, &teacher, row));
-        }
+        let mut losses = losses.iter_mut();
+        student.for_tile_pairs(&teacher, |rows, x, y| {
+            for (row, loss) in (0..rows.len()).zip(&mut losses) {
+                *loss = self.loss(x, y, row, self.row_pair(x, y, row));
+            }
+        });
         Ok(())
     }
 
@@ -165,9 +168,7 @@ impl Distillation {
     /// ```
     pub fn total(&self, student: Rows<'_>, teacher: Rows<'_>) -> Result<LossTotal, Error> {
         self.check(student, teacher)?;
-        Ok(total(student.n_rows(), |row| {
-            self.loss(&student, &teacher, row, self.row_pair(&student, &teacher, row))
-        }))
+        Ok(total(&student, &teacher, |x, y, row| self.loss(x, y, row, self.row_pair(x, y, row))))
     }
 
     /// The divergence of one row, and its gradient with respect to the student's logits.
@@ -228,9 +229,9 @@ impl Distillation {
         check_length(student.n_elements(), gradient.len())?;
         let factor = factor.clamp(f64::from(f32::MIN), f64::from(f32::MAX)) as f32;
         let mut gradients = gradient.chunks_exact_mut(student.classes().max(1));
-        Ok(total(student.n_rows(), |row| {
+        Ok(total(&student, &teacher, |x, y, row| {
             let gradient = gradients.next().unwrap_or_default();
-            self.loss_and_gradient(&student, &teacher, row, factor, gradient)
+            self.loss_and_gradient(x, y, row, factor, gradient)
         }))
     }
 
@@ -314,14 +315,21 @@ impl Default for Distillation {
     }
 }
 
-/// The total of the losses of `n_rows` rows, folded in chunks.
-fn total(n_rows: usize, mut loss: impl FnMut(usize) -> f32) -> LossTotal {
+/// The total of the losses of all rows, folded in chunks.
+fn total(
+    x: &Rows<'_>,
+    y: &Rows<'_>,
+    mut loss: impl FnMut(&Rows<'_>, &Rows<'_>, usize) -> f32,
+) -> LossTotal {
     let mut total = LossTotal::EMPTY;
-    for chunk in (0..n_rows).step_by(LossTotal::CHUNK_ROWS) {
+    for chunk in (0..x.n_rows()).step_by(LossTotal::CHUNK_ROWS) {
+        let chunk = chunk..chunk + LossTotal::CHUNK_ROWS;
         let mut chunk_total = LossTotal::EMPTY;
-        for row in chunk..n_rows.min(chunk + LossTotal::CHUNK_ROWS) {
-            chunk_total.push(loss(row), 1.0);
-        }
+        x.range(chunk.clone()).for_tile_pairs(&y.range(chunk), |rows, x, y| {
+            for row in 0..rows.len() {
+                chunk_total.push(loss(x, y, row), 1.0);
+            }
+        });
         total = total.merge(chunk_total);
     }
     total

@@ -104,14 +104,18 @@ pub(super) trait ElementLoss {
     ) -> Result<(), Error> {
         self.check(x, targets)?;
         check_length(x.n_elements(), out.len())?;
-        self.losses_of_range(x, targets, 0..x.n_elements(), out);
+        targets.for_tiles_of(x, |rows, x, targets| {
+            let elements = rows.start * x.classes()..rows.end * x.classes();
+            let out = out.get_mut(elements).unwrap_or_default();
+            self.losses_of_range(x, targets, 0..x.n_elements(), out);
+        });
         Ok(())
     }
 
     fn checked_total(&self, x: &Rows<'_>, targets: &BinaryTargets<'_>) -> Result<LossTotal, Error> {
         self.check(x, targets)?;
         let mut total = LossTotal::EMPTY;
-        for_pieces(x, &mut total, |range, chunk_total| {
+        for_pieces(x, targets, &mut total, |_, x, targets, range, chunk_total| {
             let mut buffer = [0.0; PIECE];
             let losses = buffer.get_mut(..range.len()).unwrap_or_default();
             self.losses_of_range(x, targets, range.clone(), losses);
@@ -192,8 +196,8 @@ pub(super) trait ElementLoss {
         check_length(x.n_elements(), out.len())?;
         let factor = self.checked_factor(targets, scale)?;
         let mut total = LossTotal::EMPTY;
-        for_pieces(x, &mut total, |range, chunk_total| {
-            let out = out.get_mut(range.clone()).unwrap_or_default();
+        for_pieces(x, targets, &mut total, |at, x, targets, range, chunk_total| {
+            let out = out.get_mut(at..at + range.len()).unwrap_or_default();
             let mut piece = Piece::new(range.start, out.len());
             piece.read_x(x);
             self.gradients_of_piece(&mut piece, targets, factor, out, chunk_total);
@@ -211,8 +215,8 @@ pub(super) trait ElementLoss {
         self.check(&Rows::new(x, shape.n_rows(), shape.classes())?, targets)?;
         let factor = self.checked_factor(targets, scale)?;
         let mut total = LossTotal::EMPTY;
-        for_pieces(&shape, &mut total, |range, chunk_total| {
-            let x = x.get_mut(range.clone()).unwrap_or_default();
+        for_pieces(&shape, targets, &mut total, |at, _, targets, range, chunk_total| {
+            let x = x.get_mut(at..at + range.len()).unwrap_or_default();
             let mut piece = Piece::new(range.start, x.len());
             piece.set_x(x);
             self.gradients_of_piece(&mut piece, targets, factor, x, chunk_total);
@@ -221,20 +225,27 @@ pub(super) trait ElementLoss {
     }
 }
 
-/// Calls `push` for up to [`PIECE`] elements at a time, in row-major order, with a total that merges
-/// into `total` every [`LossTotal::CHUNK_ROWS`] rows.
+/// Calls `push` for up to [`PIECE`] elements at a time, in row-major order: with the place of the first,
+/// some rows and their targets, which of their elements they are, and a total that merges into `total`
+/// every [`LossTotal::CHUNK_ROWS`] rows.
 fn for_pieces(
-    shape: &Rows<'_>,
+    x: &Rows<'_>,
+    targets: &BinaryTargets<'_>,
     total: &mut LossTotal,
-    mut push: impl FnMut(Range<usize>, &mut LossTotal),
+    mut push: impl FnMut(usize, &Rows<'_>, &BinaryTargets<'_>, Range<usize>, &mut LossTotal),
 ) {
-    for chunk in (0..shape.n_rows()).step_by(LossTotal::CHUNK_ROWS) {
-        let end = shape.n_rows().min(chunk + LossTotal::CHUNK_ROWS);
-        let (start, end) = (chunk * shape.classes(), end * shape.classes());
+    let mut at = 0;
+    for chunk in (0..x.n_rows()).step_by(LossTotal::CHUNK_ROWS) {
+        let chunk = chunk..chunk + LossTotal::CHUNK_ROWS;
         let mut chunk_total = LossTotal::EMPTY;
-        for start in (start..end).step_by(PIECE) {
-            push(start..end.min(start + PIECE), &mut chunk_total);
-        }
+        targets.range(chunk.clone()).for_tiles_of(&x.range(chunk), |_, x, targets| {
+            for start in (0..x.n_elements()).step_by(PIECE) {
+                let range = start..x.n_elements().min(start + PIECE);
+                let len = range.len();
+                push(at, x, targets, range, &mut chunk_total);
+                at += len;
+            }
+        });
         *total = total.merge(chunk_total);
     }
 }
@@ -321,9 +332,20 @@ fn read(rows: &Rows<'_>, range: Range<usize>, to: &mut [f32; PIECE]) {
         }
         return;
     }
-    for_positions(rows.classes(), range, |i, row, class| {
-        if let (Some(to), Some(from)) = (to.get_mut(i), rows.get(row, class)) {
-            *to = from;
+    let classes = rows.classes();
+    let mut row = range.start.checked_div(classes).unwrap_or(0);
+    let mut class = range.start - row * classes;
+    let mut to = to.get_mut(..range.len()).unwrap_or_default();
+    while !to.is_empty() && class < classes {
+        let (now, rest) = to.split_at_mut(to.len().min(classes - class));
+        match rows.as_slice(row).and_then(|row| row.get(class..class + now.len())) {
+            Some(from) => now.copy_from_slice(from),
+            None => {
+                for (to, class) in now.iter_mut().zip(class..) {
+                    *to = rows.get(row, class).unwrap_or(f32::NAN);
+                }
+            }
         }
-    });
+        (row, class, to) = (row + 1, 0, rest);
+    }
 }
