@@ -130,12 +130,12 @@ trait RowLoss: Sized {
         if !targets.are_weighted() && options.class_weights.is_none() {
             return None;
         }
-        let mut far = None;
+        let (mut far, far_options) = (None, options.are_far());
         for row in 0..x.n_rows().min(BATCH) {
             let weight = options.weight(targets, row).unwrap_or(0.0);
             let sample_weight = f64::from(targets.sample_weight(row));
             let class_weight = weight / sample_weight;
-            if weight == 0.0 || !(is_far(sample_weight) || is_far(class_weight)) {
+            if weight == 0.0 || !(far_options || is_far(sample_weight) || is_far(class_weight)) {
                 continue;
             }
             // With the class weight near 1, and the sample weight afterwards.
@@ -331,7 +331,7 @@ type FarLosses = Option<[Option<f64>; BATCH]>;
 
 /// Whether a weight is so small, or so large, that a weighted loss could be lost in f32.
 fn is_far(weight: f64) -> bool {
-    let near = f64::from(power_of_two(-64))..f64::from(power_of_two(64));
+    let near = f64::from(power_of_two(-32))..f64::from(power_of_two(32));
     weight != 0.0 && !near.contains(&weight)
 }
 

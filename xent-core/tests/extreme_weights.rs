@@ -117,7 +117,40 @@ fn a_mean_of_elements_and_its_gradient_do_not_depend_on_the_size_of_the_weights(
         }
         check!(BinaryCrossEntropy::new(), LOGITS);
         check!(BinaryCrossEntropy::new().focal(2.0), LOGITS);
+        for weight in [1e-30, 1e-10, 1e10, 1e30] {
+            let pos_weights = [weight; 3];
+            check!(BinaryCrossEntropy::new().pos_weights(&pos_weights), LOGITS);
+            check!(ClippedBinaryCrossEntropy::new().pos_weights(&pos_weights), PROBS);
+        }
+        check!(BinaryCrossEntropy::new().focal_alpha(1e-20), LOGITS);
         check!(ClippedBinaryCrossEntropy::new(), PROBS);
+    }
+}
+
+#[test]
+fn a_mean_over_distributions_does_not_depend_on_the_size_of_the_sample_weights() {
+    let y = Rows::new(&PROBS, 3, 3).unwrap();
+    for backend in Backend::all() {
+        macro_rules! check {
+            ($loss:expr, $x:expr) => {{
+                let loss = $loss.backend(backend);
+                let of = |targets: Targets<'_>| mean_and_gradient!(loss, $x, targets, 3, 3);
+                let want = of(Targets::distributions(y));
+                for weight in SIZES {
+                    let weights = [weight; 3];
+                    let got = of(Targets::distributions(y).with_sample_weights(&weights));
+                    let what = format!("{}, {weight:e}, {loss:?}", backend.name());
+                    assert_same_mean((got.0, &got.1), (want.0, &want.1), &what);
+                }
+            }};
+        }
+        for weight in [1e-30, 1e-10, 1e10, 1e30] {
+            let classes = [weight; 3];
+            check!(CrossEntropy::new().class_weights(&classes), LOGITS);
+            check!(CrossEntropy::new().class_weights(&classes).label_smoothing(0.1), LOGITS);
+            check!(ClippedCrossEntropy::new().class_weights(&classes), PROBS);
+            check!(CrossEntropy::new().focal_alpha(weight), LOGITS);
+        }
     }
 }
 

@@ -7,7 +7,7 @@ use crate::kernel::binary::{BinaryTerms, Elements};
 use crate::targets::BinaryTargets;
 use crate::{Error, Rows};
 
-use super::options::{check_option, check_smoothing, check_weight, check_weights};
+use super::options::{check_option, check_smoothing, check_weight, check_weights, have_far};
 
 /// Elements are computed this many at a time where they have weights, or do not lie side by side.
 const PIECE: usize = 256;
@@ -31,6 +31,12 @@ impl BinaryOptions<'_> {
             && self.terms.label_smoothing == 0.0
             && self.terms.gamma == 0.0
             && self.terms.alpha.is_none()
+    }
+
+    /// Whether a weight of the options [`is_far`].
+    fn are_far(&self) -> bool {
+        self.terms.alpha.is_some_and(|a| is_far(f64::from(a)) || is_far(1.0 - f64::from(a)))
+            || have_far(self.pos_weights)
     }
 
     pub(super) fn validate(&self) -> Result<(), Error> {
@@ -114,7 +120,7 @@ pub(super) trait ElementLoss {
 
     fn checked_total(&self, x: &Rows<'_>, targets: &BinaryTargets<'_>) -> Result<LossTotal, Error> {
         self.check(x, targets)?;
-        let mut total = LossTotal::EMPTY;
+        let (mut total, far_options) = (LossTotal::EMPTY, self.options().are_far());
         for_pieces(x, targets, &mut total, |_, x, targets, range, chunk_total| {
             let mut buffer = [0.0; PIECE];
             let losses = buffer.get_mut(..range.len()).unwrap_or_default();
@@ -122,7 +128,7 @@ pub(super) trait ElementLoss {
             for_positions(x.classes(), range.clone(), |i, row, _| {
                 let (loss, weight) = (losses.get(i).copied(), targets.sample_weight(row));
                 let mut loss = f64::from(loss.unwrap_or(f32::NAN));
-                if is_far(f64::from(weight)) {
+                if is_far(f64::from(weight)) || far_options && weight != 0.0 {
                     let mut piece = Piece::new(range.start + i, 1);
                     piece.read_x(x);
                     piece.read_targets(targets, self.options().pos_weights);
@@ -134,7 +140,7 @@ pub(super) trait ElementLoss {
         Ok(total)
     }
 
-    /// The weighted loss of element `i` of a piece, in f64: of one whose weight is [`is_far`].
+    /// The weighted loss of element `i` of a piece, in f64: of one a weight of which [`is_far`].
     fn far_loss(&self, piece: &Piece, i: usize) -> f64 {
         let (Elements { x, y, pos_weights, scales }, mut loss) = (piece.elements(), [0.0]);
         let one = |of: &[f32]| [of.get(i).copied().unwrap_or(f32::NAN)];
@@ -173,9 +179,11 @@ pub(super) trait ElementLoss {
         piece.read_targets(targets, self.options().pos_weights);
         // The losses first, in the place of the gradients.
         self.losses(piece.elements(), out);
+        let far_options = self.options().are_far();
         for (i, (&loss, &weight)) in out.iter().zip(&piece.scales).enumerate() {
             let weight = f64::from(weight);
-            let loss = if is_far(weight) { self.far_loss(piece, i) } else { f64::from(loss) };
+            let far = is_far(weight) || far_options && weight != 0.0;
+            let loss = if far { self.far_loss(piece, i) } else { f64::from(loss) };
             total.push_weighted(loss, weight);
         }
         for scale in &mut piece.scales {

@@ -6,7 +6,7 @@ use crate::kernel::tree::BLOCK;
 use crate::targets::{Kind, Targets};
 use crate::{Backend, Error};
 
-use super::check_length;
+use super::{check_length, is_far};
 
 /// `value`, if it is in its range.
 pub(super) fn check_option(name: &'static str, value: f32, valid: bool) -> Result<(), Error> {
@@ -82,6 +82,11 @@ impl<'w> ClassOptions<'w> {
             check_weights("class_weights", weights)?;
         }
         Ok(())
+    }
+
+    /// Whether a weight of the options [`is_far`].
+    pub(super) fn are_far(&self) -> bool {
+        is_far(f64::from(self.focal_alpha)) || have_far(self.class_weights)
     }
 
     /// Those of a loss that costs `factor` times as much.
@@ -177,4 +182,9 @@ pub(super) struct Row {
     /// `None` with a distribution.
     pub(super) label: Option<usize>,
     pub(super) sample_weight: f32,
+}
+
+/// Whether one of the weights [`is_far`].
+pub(super) fn have_far(weights: Option<&[f32]>) -> bool {
+    weights.unwrap_or_default().iter().any(|&weight| is_far(f64::from(weight)))
 }

@@ -60,7 +60,7 @@ impl LossTotal {
         self.push_weighted(weighted, f64::from(weight));
     }
 
-    /// Adds a loss that its weight is already in: rounded to f32, but for a weight below 2^-64 or from 2^64 on.
+    /// Adds a loss that its weight is already in: rounded to f32, but where a weight is below 2^-32 or from 2^32 on.
     pub(super) fn push_weighted(&mut self, weighted_loss: f64, weight: f64) {
         self.sum += weighted_loss;
         self.weight += weight;
