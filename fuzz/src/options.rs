@@ -61,9 +61,9 @@ impl Drawn {
 
     /// Whether a weight is so small, or so large, that a total takes losses in f64 before their weight.
     pub(crate) fn has_far_weights(&self) -> bool {
-        let near = f32::from_bits((127 - 64) << 23)..f32::from_bits((127 + 64) << 23);
+        let near = f32::from_bits((127 - 32) << 23)..f32::from_bits((127 + 32) << 23);
         let all = self.weights.iter().chain(&self.sample_weights).flatten();
-        all.copied().any(|weight| weight != 0.0 && !near.contains(&weight))
+        all.copied().chain(self.focal_alpha).any(|weight| weight != 0.0 && !near.contains(&weight))
     }
 
     pub(crate) fn sample_weight(&self, row: usize) -> f32 {

@@ -395,6 +395,10 @@ fn check_distillation(bytes: &mut Bytes<'_>) {
         assert_eq!((of_gradient.weight(), of_gradient.count()), (total.weight(), total.count()));
         let gradient = gradient.written(context);
         gradients_agree.assert_same(backend, gradient, context);
+        let mut in_place: Vec<f32> = (0..n_rows).flat_map(|i| row(i)[0].iter().copied()).collect();
+        let of_in_place = loss.gradient_in_place(&mut in_place, y.rows(), scale);
+        assert_eq!(of_in_place.map(|t| t.count()), Ok(total.count()), "{}", context());
+        assert_same_bits(&in_place, gradient, context);
         let factor = loss.gradient_factor(n_rows, scale).expect("as of the gradient");
         let wanted = options::factor(scale, n_rows as f64, n_rows as u64);
         options::assert_factor(factor, wanted, context);

@@ -449,8 +449,8 @@ impl<'a> Rows<'a> {
             for class in class..classes {
                 let column = x.get(class * class_stride..).unwrap_or(&[]);
                 let to = out.chunks_exact_mut(classes).filter_map(|row| row.get_mut(class));
-                for (to, from) in to.zip(column.iter().step_by(row_stride.max(1))) {
-                    *to = *from;
+                for (row, to) in to.enumerate() {
+                    *to = column.get(row * row_stride).copied().unwrap_or(f32::NAN);
                 }
             }
         });

@@ -645,6 +645,10 @@ fn of_rows(backend: Backend, x: Rows<'_>, y: Rows<'_>) -> Vec<f32> {
     let mut gradient = vec![0.0; x.n_elements()];
     let total = loss.gradient(x, y, 0.7, &mut gradient).unwrap();
     assert_eq!(total, loss.total(x, y).unwrap());
+    let mut in_place: Vec<f32> =
+        (0..x.n_elements()).map(|i| x.get(i / x.classes(), i % x.classes()).unwrap()).collect();
+    assert_eq!(loss.gradient_in_place(&mut in_place, y, 0.7), Ok(total));
+    assert_same_bits(&in_place, &gradient, &|| format!("{backend:?}, in place"));
     assert_eq!(total.count(), x.n_rows() as u64);
     let sum: f64 = out.iter().map(|&loss| f64::from(loss)).sum();
     assert!((total.sum() - sum).abs() <= 1e-12 * sum.abs(), "{total:?}, {sum}");
@@ -680,6 +684,25 @@ fn layout_and_neighbours_change_no_bit() {
                 assert_is(backend.js_divergence(x, y).unwrap(), want[2 * n_rows + row]);
                 let loss = Distillation::new().temperature(1.7).backend(backend);
                 assert_is(loss.row(x, y).unwrap(), want[3 * n_rows + row]);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_factor_beyond_f32_is_no_limit_of_the_gradient() {
+    // Both gradients are near 1e-30.
+    let x = [0.0, -70.0, -70.0];
+    for backend in Backend::all() {
+        let loss = Distillation::new().backend(backend);
+        let (x, y) = (Rows::new(&x, 1, 3).unwrap(), Rows::new(&[0.0, -90.0, -90.0], 1, 3).unwrap());
+        let (mut one, mut got) = ([0.0; 3], [0.0; 3]);
+        loss.gradient(x, y, 1.0, &mut one).unwrap();
+        for factor in [1e50, -1e50, 1e-40] {
+            loss.gradient(x, y, factor, &mut got).unwrap();
+            for (one, got) in one.iter().zip(got) {
+                let want = (f64::from(*one) * factor) as f32;
+                assert_eq!(got, want, "{backend:?}, {factor:e}");
             }
         }
     }

@@ -959,6 +959,22 @@ fn reported_a_target_of_0_on_a_masked_logit_has_loss_and_gradient() {
 }
 
 #[test]
+fn reported_a_sum_over_many_rows_does_not_stop_growing() {
+    // optax 1020: in bfloat16 a sum of ones ends at 256, in f32 at 2^24.
+    let mut total = LossTotal::EMPTY;
+    for _ in 0..(1 << 24) + 100 {
+        total.push(1.0, 1.0);
+    }
+    assert_eq!((total.sum(), total.mean()), (16_777_316.0, 1.0));
+    // And of classes: 2^25 terms of the size of the first.
+    let x = vec![0.0_f32; 1 << 25];
+    for backend in Backend::all() {
+        let want = (25.0 * 2_f64.ln()) as f32;
+        assert_eq!(backend.log_sum_exp(&x), want, "{backend:?}");
+    }
+}
+
+#[test]
 fn reported_a_whole_block_of_masked_logits_is_no_nan() {
     // flash-attention 1930: a tile of only -inf before the first finite logit.
     let mut x = vec![f32::NEG_INFINITY; 5000];

@@ -306,6 +306,28 @@ fn channels_first_is_a_layout_like_any_other() {
 }
 
 #[test]
+fn one_row_may_stand_for_many() {
+    // Found by fuzzing: a row stride of 0, with classes apart.
+    let (n_rows, classes) = (23, 9);
+    let mut random = Random::new(9);
+    let x: Vec<f32> = (0..2 * classes).map(|_| random.unit()).collect();
+    let alone: Vec<f32> = x.iter().copied().step_by(2).collect();
+    for class_stride in [1, 2] {
+        let data = if class_stride == 1 { &alone } else { &x };
+        let rows = Rows::strided(data, n_rows, classes, 0, class_stride).unwrap();
+        for backend in Backend::all() {
+            let mut out = vec![0.0; n_rows];
+            backend.entropy_rows(rows, &mut out).unwrap();
+            assert_eq!(out, vec![backend.entropy(&alone); n_rows], "{backend:?}");
+            let (mut out, mut want) = (vec![0.0; n_rows * classes], vec![0.0; classes]);
+            backend.softmax_rows(rows, &mut out).unwrap();
+            backend.softmax(&alone, &mut want).unwrap();
+            assert_eq!(out, want.repeat(n_rows), "{backend:?}");
+        }
+    }
+}
+
+#[test]
 fn in_place_gives_the_bits_of_a_buffer() {
     for n in short_lengths() {
         for (name, x) in hard_rows(n).into_iter().step_by(3) {

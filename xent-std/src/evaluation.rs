@@ -104,13 +104,14 @@ impl Evaluation {
     ///
     /// `top_k`: from 1, more than there are classes counts all rows. `n_bins`: from 1, of equal width; 15
     /// is usual.
-    /// Errors: [`Error::InvalidOption`] for a 0.
+    /// Errors: [`Error::InvalidOption`] for a 0, and for more bins than there is memory.
     ///
     /// ```
     /// use xent_std::{Error, Evaluation};
     /// assert!(Evaluation::new(5, 15)?.mean_loss().is_nan());
     /// let error = Error::InvalidOption { name: "top_k", value: 0.0 };
     /// assert_eq!(Evaluation::new(0, 15), Err(error));
+    /// assert!(Evaluation::new(1, usize::MAX).is_err());
     /// # Ok::<(), Error>(())
     /// ```
     pub fn new(top_k: usize, n_bins: usize) -> Result<Self, Error> {
@@ -119,6 +120,9 @@ impl Evaluation {
                 return Err(invalid(name, value));
             }
         }
+        let mut bins = Vec::new();
+        bins.try_reserve_exact(n_bins).map_err(|_| invalid("n_bins", n_bins))?;
+        bins.resize(n_bins, CalibrationBin::EMPTY);
         Ok(Evaluation {
             top_k,
             losses: LossTotal::EMPTY,
@@ -126,7 +130,7 @@ impl Evaluation {
             correct: 0,
             in_top_k: 0,
             nan_count: 0,
-            bins: vec![CalibrationBin::EMPTY; n_bins],
+            bins,
         })
     }
 

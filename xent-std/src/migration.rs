@@ -134,6 +134,7 @@
 //! | `BinaryCrossentropy()` | `ClippedBinaryCrossEntropy::new()` | `binary_probabilities`, below |
 //! | `label_smoothing=a` | `.label_smoothing(a)` | all but the sparse |
 //! | `CategoricalFocalCrossentropy(alpha=0.25, gamma=2.0)` | `ClippedCrossEntropy::new().normalize(true).focal(2.0).focal_alpha(0.25)`; from logits `CrossEntropy` | `categorical_focal`, below |
+//! | `alpha=[a, b, c]`, one a class | `.class_weights(&[a, b, c])`, the mean `mean_count` | formula, below |
 //! | `BinaryFocalCrossentropy(gamma=2.0)` | `ClippedBinaryCrossEntropy::new().focal(2.0)`; from logits `BinaryCrossEntropy` | `binary_focal`, below |
 //! | `apply_class_balancing=True, alpha=a` | `.focal_alpha(a)` | `binary_focal`, below |
 //! | `KLDivergence()(y, p)` | `batch_kl_divergence(y, p)`, of both clipped if the clip matters | `kl_divergence` |
@@ -169,6 +170,9 @@
 //! // CategoricalFocalCrossentropy()(y, p), and with from_logits=True of x
 //! close(clipped.focal(2.0).focal_alpha(0.25).batch_total(p, y)?.mean_count(), 0.09521057043985233);
 //! close(loss.focal(2.0).focal_alpha(0.25).batch_total(x, y)?.mean_count(), 0.05313640425799441);
+//! // CategoricalFocalCrossentropy(alpha=[0.25, 0.5, 1])(y, p)
+//! let a = clipped.focal(2.0).class_weights(&[0.25, 0.5, 1.0]);
+//! close(a.batch_total(p, y)?.mean_count(), 0.16980459941253617);
 //!
 //! let (x, y) = (Rows::new(&[3.0, -1.0, 0.5, 2.0], 2, 2)?, Rows::new(&[1.0, 0.0, 0.0, 1.0], 2, 2)?);
 //! let (loss, weighted) = (BinaryCrossEntropy::new(), BinaryTargets::new(y).with_sample_weights(&[1.0, 3.0]));

@@ -341,6 +341,7 @@ fn distillation(backend: Backend, x: &[f32], y: &[f32], rows: Rows<'_>, teachers
         Distillation::total(&loss, rows, teachers);
         Distillation::row_gradient(&loss, x, y, out);
         Distillation::gradient(&loss, rows, teachers, scale, out);
+        Distillation::gradient_in_place(&loss, out, teachers, scale);
         Distillation::gradient_factor(&loss, n, scale);
     }
 }

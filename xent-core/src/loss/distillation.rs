@@ -3,7 +3,7 @@
 use super::{GradientScale, check_length, check_shapes};
 use crate::kernel::distillation::Tempered;
 use crate::kernel::logits::LogitTransform;
-use crate::kernel::tree::TreeSum;
+use crate::kernel::tree::{BLOCK, TreeSum};
 use crate::{Backend, Error, LossTotal, Rows};
 
 /// Kullback-Leibler divergence of the softmax of a student's logits from that of a teacher's, in nats.
@@ -227,11 +227,38 @@ impl Distillation {
         let factor = self.gradient_factor(student.n_rows(), scale)?;
         self.check(student, teacher)?;
         check_length(student.n_elements(), gradient.len())?;
-        let factor = factor.clamp(f64::from(f32::MIN), f64::from(f32::MAX)) as f32;
         let mut gradients = gradient.chunks_exact_mut(student.classes().max(1));
         Ok(total(&student, &teacher, |x, y, row| {
             let gradient = gradients.next().unwrap_or_default();
             self.loss_and_gradient(x, y, row, factor, gradient)
+        }))
+    }
+
+    /// As [`gradient`](Self::gradient), with the gradient in the place of the student's logits.
+    ///
+    /// `student`: `n_rows * classes` elements, row-major.
+    ///
+    /// ```
+    /// use xent_core::{Distillation, Reduction, Rows};
+    /// let mut student = [0.0, 0.0, 1.0, 1.0];
+    /// let teacher = Rows::new(&[20.0, 0.0, 5.0, 5.0], 2, 2)?;
+    /// Distillation::new().gradient_in_place(&mut student, teacher, Reduction::Mean)?;
+    /// assert_eq!(student, [-0.25, 0.25, 0.0, 0.0]);
+    /// # Ok::<(), xent_core::Error>(())
+    /// ```
+    pub fn gradient_in_place(
+        &self,
+        student: &mut [f32],
+        teacher: Rows<'_>,
+        scale: impl Into<GradientScale>,
+    ) -> Result<LossTotal, Error> {
+        self.validate()?;
+        let (n_rows, classes) = (teacher.n_rows(), teacher.classes());
+        let factor = self.gradient_factor(n_rows, scale)?;
+        self.check(Rows::new(student, n_rows, classes)?, teacher)?;
+        let mut students = student.chunks_exact_mut(classes.max(1));
+        Ok(total(&teacher, &teacher, |_, y, row| {
+            self.gradient_of(students.next().unwrap_or_default(), y, row, factor)
         }))
     }
 
@@ -290,22 +317,59 @@ impl Distillation {
         x: &Rows<'_>,
         y: &Rows<'_>,
         row: usize,
-        factor: f32,
+        factor: f64,
         gradient: &mut [f32],
     ) -> f32 {
         let pair = self.row_pair(x, y, row);
         match pair {
             Some([student, teacher]) => {
-                let mut start = 0;
+                let (mut start, near) = (0, in_f32(factor).unwrap_or(1.0));
                 x.for_block_pairs(y, row, |x, y| {
                     let out = gradient.get_mut(start..start + x.len()).unwrap_or_default();
-                    self.backend.distillation_gradient(x, y, &student, &teacher, factor, out);
+                    self.backend.distillation_gradient(x, y, &student, &teacher, near, out);
                     start += x.len();
                 });
+                times_far(gradient, factor);
             }
             None => gradient.fill(f32::NAN),
         }
         self.loss(x, y, row, pair)
+    }
+
+    /// The loss of `x` and row `row` of `y`, and `factor` times its gradient in the place of `x`.
+    fn gradient_of(&self, x: &mut [f32], y: &Rows<'_>, row: usize, factor: f64) -> f32 {
+        let y = y.range(row..row + 1);
+        let Ok(view) = Rows::new(x, 1, x.len()) else { return f32::NAN };
+        let pair = self.row_pair(&view, &y, 0);
+        let loss = self.loss(&view, &y, 0, pair);
+        let Some([student, teacher]) = pair else {
+            x.fill(f32::NAN);
+            return loss;
+        };
+        let (mut x_buffer, mut y_buffer) = ([0.0; BLOCK], [0.0; BLOCK]);
+        let near = in_f32(factor).unwrap_or(1.0);
+        for (i, out) in x.chunks_mut(BLOCK).enumerate() {
+            let x = x_buffer.get_mut(..out.len()).unwrap_or_default();
+            x.copy_from_slice(out);
+            let y = y.block(0, i * BLOCK, &mut y_buffer);
+            self.backend.distillation_gradient(x, y, &student, &teacher, near, out);
+        }
+        times_far(x, factor);
+        loss
+    }
+}
+
+/// `factor`, unless f32 cannot hold it.
+fn in_f32(factor: f64) -> Option<f32> {
+    (factor == 0.0 || (factor as f32).is_normal()).then_some(factor as f32)
+}
+
+/// Multiplies by a factor that f32 cannot hold.
+fn times_far(gradient: &mut [f32], factor: f64) {
+    if in_f32(factor).is_none() {
+        for x in gradient {
+            *x = (f64::from(*x) * factor) as f32;
+        }
     }
 }
 

@@ -35,8 +35,7 @@ impl BinaryOptions<'_> {
 
     /// Whether a weight of the options [`is_far`].
     fn are_far(&self) -> bool {
-        self.terms.alpha.is_some_and(|a| is_far(f64::from(a)) || is_far(1.0 - f64::from(a)))
-            || have_far(self.pos_weights)
+        self.terms.alpha.is_some_and(|alpha| is_far(f64::from(alpha))) || have_far(self.pos_weights)
     }
 
     pub(super) fn validate(&self) -> Result<(), Error> {

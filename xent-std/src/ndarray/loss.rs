@@ -234,6 +234,23 @@ impl ArrayLoss for ClippedCrossEntropy<'_> {}
 /// assert_eq!(losses, array![0.048587352, 0.3132617]);
 /// # Ok::<(), xent_std::Error>(())
 /// ```
+///
+/// # Weights, and classes along another axis
+///
+/// Sample weights are part of the targets of a batch, and `pos_weights` run along the axis of [`ArrayRows`]:
+///
+/// ```
+/// use ndarray::{Axis, array};
+/// use xent_std::{ArrayRows, BatchBinaryLoss, BinaryCrossEntropy, BinaryTargets};
+///
+/// // Two labels, the rows, of three samples, the columns.
+/// let (x, y) = (array![[3.0, -1.0, 0.5], [0.0, 2.0, 1.0]], array![[1.0, 0.0, 0.0], [1.0, 1.0, 0.0]]);
+/// let (x, y) = (ArrayRows::new(&x, Axis(0))?, ArrayRows::new(&y, Axis(0))?);
+/// let targets = BinaryTargets::new(y.rows()).with_sample_weights(&[1.0, 0.5, 0.0]);
+/// let total = BinaryCrossEntropy::new().pos_weights(&[2.0, 3.0]).batch_total(x.rows(), targets)?;
+/// assert_eq!((total.weight(), total.mean() as f32), (3.0, 0.84121305));
+/// # Ok::<(), xent_std::Error>(())
+/// ```
 pub trait ArrayBinaryLoss: BatchBinaryLoss {
     /// The loss of each element, in an array of their shape.
     ///
