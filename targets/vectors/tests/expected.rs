@@ -6,8 +6,8 @@ mod common;
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 
-use common::Ledger;
 use common::bounds::{ElementCase, LogitCase, ProbCase, one_hot};
+use common::{Ledger, few_cases};
 use xent_core::reference::{self, BinaryOptions, Options};
 use xent_core::{Backend, accuracy};
 use xent_vectors::{
@@ -302,7 +302,13 @@ fn every_result_is_within_the_bounds_of_the_reference() {
     let (mut inputs, mut results) = (Inputs::EMPTY, NO_RESULTS);
     let backends: Vec<Backend> = Backend::all().collect();
     let mut ledger = Ledger::new("all");
+    let mut n_cases = 0;
     for_each_case(|case| {
+        n_cases += 1;
+        // These bits are those of the host, where every case is compared.
+        if few_cases() && n_cases % 20 != 1 {
+            return Ok(());
+        }
         inputs.fill(case);
         let wanted = wanted(case, &inputs);
         for &backend in &backends {

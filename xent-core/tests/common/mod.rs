@@ -9,7 +9,7 @@ use rand::rngs::Xoshiro256PlusPlus;
 use rand::{Rng, SeedableRng};
 use xent_core::{Backend, accuracy, reference};
 
-/// Lengths around every lane, group, block and chunk edge.
+/// Lengths around every lane, group, block and chunk edge; a fifth of the short ones for few cases.
 pub(crate) fn lengths() -> Vec<usize> {
     let mut lengths: Vec<usize> = (1..=70).collect();
     for edge in [96, 128, 160, 192, 256, 512, 1024, 1056, 1152, 2048, 4096, 65_536, 66_560, 131_072]
@@ -18,17 +18,29 @@ pub(crate) fn lengths() -> Vec<usize> {
     }
     lengths.sort_unstable();
     lengths.dedup();
-    lengths
+    if few_cases() { short(lengths).into_iter().step_by(5).collect() } else { lengths }
 }
 
 /// As [`lengths`], without those beyond a few blocks.
 pub(crate) fn short_lengths() -> Vec<usize> {
-    lengths().into_iter().filter(|&n| n <= 4097).collect()
+    short(lengths())
 }
 
-/// Cases of a property: as many as `PROPTEST_CASES` says, for an emulator is slow.
+fn short(lengths: Vec<usize>) -> Vec<usize> {
+    lengths.into_iter().filter(|&n| n <= 4097).collect()
+}
+
+/// Cases of a property, unless `PROPTEST_CASES` says otherwise.
+const N_CASES: u32 = 400;
+
 pub(crate) fn n_cases() -> u32 {
-    std::env::var("PROPTEST_CASES").map_or(400, |n| n.parse().expect("PROPTEST_CASES is a number"))
+    let asked = std::env::var("PROPTEST_CASES");
+    asked.map_or(N_CASES, |n| n.parse().expect("PROPTEST_CASES is a number"))
+}
+
+/// Fewer cases than usual are asked for, as an emulator is slow: lengths are fewer too, rows shorter.
+pub(crate) fn few_cases() -> bool {
+    n_cases() < N_CASES
 }
 
 /// Numbers from a seed, the same on every machine.
