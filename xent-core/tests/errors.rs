@@ -93,6 +93,8 @@ fn labels_out_of_range_are_errors_and_never_wrap_around() {
     }
     let wide = Error::LabelOutOfRange { row: 0, label: i64::MAX, classes: 2 };
     assert_eq!(CrossEntropy::new().row(&[1.0, 2.0], u64::MAX), Err(wide));
+    let label = i64::try_from(usize::MAX).unwrap_or(i64::MAX); // 2^32 - 1 where usize has 32 bits
+    let wide = Error::LabelOutOfRange { row: 0, label, classes: 2 };
     assert_eq!(CrossEntropy::new().row(&[1.0, 2.0], usize::MAX), Err(wide));
     let negative = Error::LabelOutOfRange { row: 0, label: -1, classes: 2 };
     assert_eq!(CrossEntropy::new().row(&[1.0, 2.0], -1_i8), Err(negative));

@@ -48,7 +48,8 @@ fn rows() -> impl Iterator<Item = Hard> {
 
 /// Of rows that a target has memory for, and an emulator time.
 fn longest() -> usize {
-    if cfg!(target_pointer_width = "64") && !few_cases() { 1 << 26 } else { 1 << 20 }
+    let of_memory = if cfg!(target_pointer_width = "64") { 1 << 26 } else { 1 << 20 };
+    if few_cases() { 1 << 14 } else { of_memory }
 }
 
 #[test]

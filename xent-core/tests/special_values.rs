@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{Random, assert_same_bits};
+use common::{Random, assert_same_bits, places};
 use xent_core::{
     Backend, BinaryCrossEntropy, ClippedBinaryCrossEntropy, ClippedCrossEntropy, CrossEntropy,
     LogSumExp, Rows,
@@ -48,7 +48,7 @@ fn assert_row_is_nan(backend: Backend, x: &[f32]) {
 #[test]
 fn a_nan_anywhere_in_the_logits_gives_nan() {
     for n in LENGTHS {
-        for at in 0..n {
+        for at in places(n) {
             // Every position; each NaN comes up in every lane.
             let nan = f32::from_bits(NANS[at % NANS.len()]);
             for background in [row(n), vec![-INF; n], vec![INF; n], vec![0.0; n]] {
@@ -94,7 +94,7 @@ fn log_sum_exp_of_nothing_and_of_only_neg_inf_is_neg_inf() {
 #[test]
 fn a_positive_infinity_makes_the_log_sum_exp_infinite_and_the_rest_nan() {
     for n in LENGTHS {
-        for at in 0..n {
+        for at in places(n) {
             for background in [row(n), vec![-INF; n]] {
                 let mut x = background;
                 x[at] = INF;
@@ -140,7 +140,7 @@ fn a_masked_class_has_no_effect() {
 #[test]
 fn one_finite_logit_among_masked_ones_costs_nothing() {
     for n in LENGTHS {
-        for at in 0..n {
+        for at in places(n) {
             let mut x = vec![-INF; n];
             x[at] = -3.5;
             for backend in Backend::all() {

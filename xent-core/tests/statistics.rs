@@ -2,7 +2,9 @@
 
 mod common;
 
-use common::{Ledger, Random, classes, few_cases, hard_rows, lengths, n_cases, short_lengths};
+use common::{
+    Ledger, Random, classes, few_cases, hard_rows, lengths, n_cases, places, short_lengths,
+};
 use proptest::prelude::*;
 use xent_core::{
     Backend, CrossEntropy, Error, LogSumExp, RowStatistics, Rows, accuracy, reference,
@@ -283,7 +285,7 @@ fn the_second_largest_logit_is_found_wherever_it_is() {
 #[test]
 fn a_nan_anywhere_is_predicted_and_in_no_top_k() {
     for n in LENGTHS {
-        for at in 0..n {
+        for at in places(n) {
             let nan = f32::from_bits(NANS[at % NANS.len()]);
             for background in [row(n), vec![-INF; n], vec![INF; n], vec![0.0; n]] {
                 let mut x = background;
@@ -361,7 +363,7 @@ fn only_neg_inf_has_no_softmax() {
 #[test]
 fn a_masked_class_has_no_effect_and_a_masked_label_costs_infinity() {
     for n in LENGTHS {
-        for at in 0..n {
+        for at in places(n) {
             let mut x = vec![-INF; n];
             x[at] = 2.0;
             for backend in Backend::all() {

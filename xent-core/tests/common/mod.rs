@@ -9,7 +9,7 @@ use rand::rngs::Xoshiro256PlusPlus;
 use rand::{Rng, SeedableRng};
 use xent_core::{Backend, accuracy, reference};
 
-/// Lengths around every lane, group, block and chunk edge; a fifth of the short ones for few cases.
+/// Lengths around every lane, group, block and chunk edge; a fifth of those up to 1,200 for few cases.
 pub(crate) fn lengths() -> Vec<usize> {
     let mut lengths: Vec<usize> = (1..=70).collect();
     for edge in [96, 128, 160, 192, 256, 512, 1024, 1056, 1152, 2048, 4096, 65_536, 66_560, 131_072]
@@ -18,16 +18,26 @@ pub(crate) fn lengths() -> Vec<usize> {
     }
     lengths.sort_unstable();
     lengths.dedup();
-    if few_cases() { short(lengths).into_iter().step_by(5).collect() } else { lengths }
+    if few_cases() {
+        lengths.retain(|&n| n <= 1200);
+        lengths = lengths.into_iter().step_by(5).collect();
+    }
+    lengths
 }
 
 /// As [`lengths`], without those beyond a few blocks.
 pub(crate) fn short_lengths() -> Vec<usize> {
-    short(lengths())
+    lengths().into_iter().filter(|&n| n <= 4097).collect()
 }
 
-fn short(lengths: Vec<usize>) -> Vec<usize> {
-    lengths.into_iter().filter(|&n| n <= 4097).collect()
+/// Lengths beyond a chunk; none for few cases.
+pub(crate) fn long_lengths() -> impl Iterator<Item = usize> {
+    [65_537, 131_073].into_iter().filter(|_| !few_cases())
+}
+
+/// Where in a row an element can be: everywhere; for few cases in some 40 places, an odd step apart: in each lane.
+pub(crate) fn places(n: usize) -> impl Iterator<Item = usize> {
+    (0..n).step_by(if few_cases() { (n / 40) | 1 } else { 1 })
 }
 
 /// Cases of a property, unless `PROPTEST_CASES` says otherwise.
