@@ -140,7 +140,7 @@ fn tied_backgrounds_do_not_drift() {
     // A row of one 0 and n equal others: every lane adds the same rounding errors.
     let mut ledgers = Ledgers::new(Ledger::new);
     for n in [31, 63, 127, 255, 511, 767, 1023, 2047, 4095, 65_535, 131_071] {
-        for step in 0..120 {
+        for step in (0..120).step_by(if few_cases() { 20 } else { 1 }) {
             let mut x = vec![-1.0 - step as f32 * 0.1393; n + 1];
             x[n / 2] = 0.0;
             ledgers.check(&x, &[n / 2], &|| format!("{n} at {}", x[0]));
