@@ -339,10 +339,11 @@ fn distillation_at_every_edge() {
     let mut gradient = Ledger::new("distillation, gradient");
     for n in short_lengths().into_iter().chain(long_lengths().take(1)) {
         for (name, x) in hard_rows(n) {
-            // All teachers for short rows, some for others.
-            let step = if n < 70 { 1 } else { 5 };
+            // All teachers and temperatures for short rows, some for others, and for few cases.
+            let all = n < 70 && !few_cases();
+            let step = if all { 1 } else { 5 };
             for (teacher_name, y) in teachers(&x).into_iter().skip(n % step).step_by(step) {
-                for temperature in if n < 70 { &[1.0, 3.0, 0.3][..] } else { &[2.0][..] } {
+                for temperature in if all { &[1.0, 3.0, 0.3][..] } else { &[2.0][..] } {
                     let case = || format!("{n}, {name}, {teacher_name}, T {temperature}");
                     for (student, teacher) in [(&x, &y), (&y, &x)] {
                         let row = DistillationCase::new(student, teacher, *temperature);
