@@ -210,7 +210,7 @@ fn one_class_is_certain() {
 #[test]
 fn ties_have_no_margin_and_the_first_of_them_is_predicted() {
     for n in LENGTHS.into_iter().filter(|&n| n > 1) {
-        for at in 0..n - 1 {
+        for at in places(n - 1) {
             for other in [at + 1, n - 1, (at + n) / 2 + 1] {
                 let other = other.min(n - 1);
                 // 0 and -0 are equal.
