@@ -1,6 +1,7 @@
 //! Slices that begin or end where memory that cannot be touched begins: a load or store beside one
 //! ends the process.
 #![allow(unsafe_code, reason = "pages without access, and slices inside the one between them")]
+#![cfg_attr(miri, allow(dead_code, reason = "Miri has no pages"))]
 
 use std::ops::{Deref, DerefMut};
 
