@@ -31,14 +31,14 @@ use xent_core::{
 fn lengths() -> Vec<usize> {
     // 67 leaves another remainder each time, by a number of lanes and by 11.
     let step = if few_cases() { 67 } else { 1 };
-    if cfg!(miri) { vec![0, 1, 9, 35] } else { (0..=200).step_by(step).collect() }
+    if cfg!(miri) { vec![0, 10, 11] } else { (0..=200).step_by(step).collect() }
 }
 
 /// A third of the sets of options by turns: 3 and the number of lanes have no common factor, so each set
-/// meets every tail. For Miri those that have no option, and those that have all.
+/// meets every tail. For Miri the one without options, or that with all of them.
 fn in_turn<T>(sets: Vec<(&'static str, T)>, n: usize) -> impl Iterator<Item = T> {
     let sets = sets.into_iter().enumerate().filter(move |(i, (name, _))| {
-        if cfg!(miri) { ["none", "everything"].contains(name) } else { (i + n).is_multiple_of(3) }
+        if cfg!(miri) { *name == ["none", "everything"][n % 2] } else { (i + n).is_multiple_of(3) }
     });
     sets.map(|(_, (_, options))| options)
 }
@@ -275,10 +275,10 @@ fn shapes() -> impl Iterator<Item = (usize, usize, Lie)> {
     shapes.flat_map(|(n_rows, classes)| Lie::ALL.map(|lie| (n_rows, classes, lie)))
 }
 
-/// Single rows, more rows than lanes, and classes that are more than virtual lanes.
+/// More rows than lanes without options, and a few with all of them.
 #[cfg(miri)]
-fn shapes() -> [(usize, usize, Lie); 4] {
-    [(1, 35, Lie::Rows), (9, 3, Lie::Columns), (10, 3, Lie::Images), (2, 35, Lie::Apart)]
+fn shapes() -> [(usize, usize, Lie); 2] {
+    [(10, 3, Lie::Images), (3, 3, Lie::Apart)]
 }
 
 #[test]
