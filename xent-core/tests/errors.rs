@@ -23,6 +23,7 @@ fn rows_that_do_not_fit_their_slice() {
     assert_eq!(Rows::channels_first(&data, 2, 3, 4).map(|_| ()), mismatch(24, 12));
     assert_eq!(Rows::channels_first(&data, usize::MAX, 3, 4).map(|_| ()), mismatch(usize::MAX, 12));
     assert_eq!(Rows::strided(&data, 3, 4, 4, 1).map(|rows| rows.n_elements()), Ok(12));
+    assert_eq!(Rows::strided(&data[..11], 3, 4, 4, 1).map(|_| ()), mismatch(12, 11));
     assert_eq!(Rows::strided(&data, 3, 4, 5, 1).map(|_| ()), mismatch(14, 12));
     assert_eq!(Rows::strided(&data, 3, 4, 1, 4).map(|_| ()), mismatch(15, 12));
     assert_eq!(Rows::strided(&data, 2, 2, usize::MAX, 1).map(|_| ()), mismatch(usize::MAX, 12));
