@@ -334,8 +334,8 @@ impl Loss<'_> {
     /// Of a loss without options, whose clip range is valid.
     fn element(&self, x: f32, y: f32) -> f32 {
         match self {
-            Loss::Logits(loss) => loss.element(x, y),
-            Loss::Probs(loss) => loss.element(x, y).expect("the clip range is valid"),
+            Loss::Logits(loss) => loss.element(x, y).expect("as in the batch"),
+            Loss::Probs(loss) => loss.element(x, y).expect("as in the batch"),
         }
     }
 

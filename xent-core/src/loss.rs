@@ -154,10 +154,9 @@ trait RowLoss: Sized {
     /// Whether f32 holds `factor`, and what each row is multiplied by: what class weights multiply may be
     /// beyond it.
     fn is_near(&self, targets: &Targets<'_>, n_rows: usize, factor: f64) -> bool {
-        let fits = |scale: f64| scale == 0.0 || (scale as f32).is_normal();
         let weighted = targets.are_weighted() && self.options().class_weights.is_some();
         let scale = |row| f64::from(targets.sample_weight(row)) * factor;
-        fits(factor) && (!weighted || (0..n_rows).all(|row| fits(scale(row))))
+        is_in_f32(factor) && (!weighted || (0..n_rows).all(|row| is_in_f32(scale(row))))
     }
 
     /// [`gradients`](Self::gradients) with a factor that may be beyond f32: where weights are so small, or
@@ -333,6 +332,11 @@ type FarLosses = Option<[Option<f64>; BATCH]>;
 fn is_far(weight: f64) -> bool {
     let near = f64::from(power_of_two(-32))..f64::from(power_of_two(32));
     weight != 0.0 && !near.contains(&weight)
+}
+
+/// Whether f32 has the digits of a factor.
+fn is_in_f32(factor: f64) -> bool {
+    factor == 0.0 || (factor as f32).is_normal()
 }
 
 /// `e` with `2^e <= |x| < 2^(e + 1)`, of a normal number.

@@ -401,6 +401,8 @@ fn invalid_options_of_binary_losses_are_errors_of_every_call() {
             let error = invalid("label_smoothing", value);
             assert_element_error(a.label_smoothing(value), rows, targets, error);
             assert_element_error(b.label_smoothing(value), rows, targets, error);
+            assert!(a.label_smoothing(value).element(0.5, 1.0).is_err());
+            assert!(b.label_smoothing(value).element(0.5, 1.0).is_err());
             let error = invalid("focal_alpha", value);
             assert_element_error(a.focal_alpha(value), rows, targets, error);
             assert_element_error(b.focal_alpha(value), rows, targets, error);

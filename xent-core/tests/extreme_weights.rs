@@ -3,7 +3,7 @@
 
 use xent_core::{
     Backend, BinaryCrossEntropy, BinaryTargets, ClippedBinaryCrossEntropy, ClippedCrossEntropy,
-    CrossEntropy, LossTotal, Reduction, Rows, Targets,
+    CrossEntropy, GradientScale, LossTotal, Reduction, Rows, Targets,
 };
 
 const SIZES: [f32; 9] = [1e-45, 1e-40, 1e-30, 1e-20, 1.0, 1e10, 1e20, 1e30, 3e38];
@@ -167,6 +167,47 @@ fn rows_of_weights_of_all_sizes_share_a_mean() {
     let targets = Targets::labels(&[0_u8, 0]).with_sample_weights(&[3e38; 2]);
     let total = CrossEntropy::new().class_weights(&[3e38, 1.0]).total(x, targets).unwrap();
     assert_near(total.sum(), 2.0 * f64::from(3e38_f32).powi(2) * 2.0_f64.ln(), "sum");
+}
+
+#[test]
+fn a_binary_gradient_is_as_far_as_all_its_factors_together() {
+    // Of x = 0 (p = 1/2) and y = 1 the gradient is half the factors (twice the factors).
+    let (y, w) = (Rows::new(&[1.0; 2], 2, 1).unwrap(), [1e30, 1e-16]);
+    for backend in Backend::all() {
+        let of_both = |pos_weight: f32, weights: [f32; 2], scale: GradientScale| {
+            let (pos_weights, mut out) = ([pos_weight], [[7.0; 2]; 4]);
+            let [a, b, c, d] = &mut out;
+            let targets = BinaryTargets::new(y).with_sample_weights(&weights);
+            let loss = BinaryCrossEntropy::new().backend(backend).pos_weights(&pos_weights);
+            loss.gradient(Rows::new(&[0.0; 2], 2, 1).unwrap(), targets, scale, a).unwrap();
+            *b = [0.0; 2];
+            loss.gradient_in_place(b, targets, scale).unwrap();
+            let loss = ClippedBinaryCrossEntropy::new().backend(backend).pos_weights(&pos_weights);
+            loss.gradient(Rows::new(&[0.5; 2], 2, 1).unwrap(), targets, scale, c).unwrap();
+            *d = [0.5; 2];
+            loss.gradient_in_place(d, targets, scale).unwrap();
+            assert_eq!((*a, *c), (*b, *d));
+            [-2.0 * f64::from(a[1]), -f64::from(c[1]) / 2.0]
+        };
+        let mean = Reduction::Mean.into();
+        for (pos_weight, weights, scale, factor) in [
+            (1e10, w, mean, 1e-16 / (1e30 + 1e-16)),
+            (1e30, [3e38, 1e-10], mean, 1e-10 / 3e38),
+            (1e20, [1e30, 1e-10], mean, 1e-10 / 1e30),
+            (1e30, [1.0; 2], GradientScale::Factor(1e-50), 1e-50),
+            (1e-30, [1.0; 2], GradientScale::Factor(1e50), 1e50),
+        ] {
+            let want = f64::from(pos_weight) * factor;
+            for got in of_both(pos_weight, weights, scale) {
+                assert!((got / want - 1.0).abs() < 1e-6, "{backend:?}: {got:e}, {want:e}");
+            }
+        }
+        let loss = ClippedBinaryCrossEntropy::new().backend(backend).clip(0.0, 1.0);
+        let (x, y) = (Rows::new(&[1e-40], 1, 1).unwrap(), Rows::new(&[1.0], 1, 1).unwrap());
+        let mut out = [7.0];
+        loss.gradient(x, y, 1e-50, &mut out).unwrap();
+        assert!((f64::from(out[0]) / -1e-10 - 1.0).abs() < 1e-4, "{backend:?}: {out:?}");
+    }
 }
 
 #[test]

@@ -129,8 +129,8 @@ fn small_losses_keep_their_digits() {
 fn a_confident_binary_loss_keeps_its_digits() {
     for backend in Backend::all() {
         let loss = BinaryCrossEntropy::new().backend(backend);
-        assert_eq!(loss.element(20.0, 1.0), 2.0611537e-9, "{backend:?}");
-        assert_eq!(loss.element(-100.0, 0.0), 3.8e-44, "{backend:?}");
+        assert_eq!(loss.element(20.0, 1.0), Ok(2.0611537e-9), "{backend:?}");
+        assert_eq!(loss.element(-100.0, 0.0), Ok(3.8e-44), "{backend:?}");
     }
 }
 

@@ -1081,7 +1081,7 @@ fn reported_binary_losses_of_large_logits_are_no_log_of_0() {
     // candle 2561; CMSIS-DSP 151 for the logarithm near 1.
     for backend in Backend::all() {
         let loss = BinaryCrossEntropy::new().backend(backend);
-        assert_eq!(loss.element(-200.0, 1.0), 200.0);
+        assert_eq!(loss.element(-200.0, 1.0), Ok(200.0));
         let (x, y) =
             (Rows::new(&[-200.0, 20.0], 1, 2).unwrap(), Rows::new(&[1.0, 1.0], 1, 2).unwrap());
         let (mut losses, mut gradient) = ([7.0; 2], [7.0; 2]);

@@ -278,4 +278,5 @@
 //! - Keras: `CategoricalGeneralizedCrossEntropy`.
 //! - optax: `poly_loss_cross_entropy`; `convex_kl_divergence` of what does not sum to 1; `ctc_loss`, which is
 //!   over sequences. PyTorch: `ctc_loss`, `poisson_nll_loss` and `gaussian_nll_loss`, which are over others.
+//! - A gradient in the layout of its input: it is row-major, of images `N, H, W, C`.
 //! - The gradient of a divergence with respect to probabilities; that of `Distillation` is with respect to logits.

@@ -192,8 +192,7 @@ mod tests {
     /// A value hides most of the bits of its state, and with them the order of the merges.
     #[test]
     fn split_rows_have_all_bits_of_the_states_of_core() {
-        let x: Vec<f32> =
-            (0..1_200_000_u64).map(|i| ((i * 7919) % 10_007) as f32 * 1e-3).collect();
+        let x: Vec<f32> = (0..1_200_000_u64).map(|i| ((i * 7919) % 10_007) as f32 * 1e-3).collect();
         for classes in [65_535, 65_536, 65_537, 131_072, 300_000, 1_200_000] {
             let n_rows = x.len() / classes;
             let x = &x[..n_rows * classes];

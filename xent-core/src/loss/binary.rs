@@ -29,8 +29,8 @@ use crate::{Backend, Error, LossTotal, Rows};
 /// ```
 /// use xent_core::BinaryCrossEntropy;
 /// let loss = BinaryCrossEntropy::new();
-/// assert_eq!(loss.element(20.0, 1.0), 2.0611537e-9);
-/// assert_eq!(loss.element(f32::INFINITY, 1.0), 0.0);
+/// assert_eq!(loss.element(20.0, 1.0), Ok(2.0611537e-9));
+/// assert_eq!(loss.element(f32::INFINITY, 1.0), Ok(0.0));
 /// ```
 #[derive(Clone, Copy, Debug)]
 pub struct BinaryCrossEntropy<'w> {
@@ -211,17 +211,19 @@ impl<'w> BinaryCrossEntropy<'w> {
         ElementLoss::check(self, &logits, &targets.into())
     }
 
-    /// The loss of one logit and its target, without any option: [`row`](Self::row) has them.
+    /// The loss of one logit and its target: [`row`](Self::row), of one element.
+    ///
+    /// Errors: those of [`check`](Self::check).
     ///
     /// ```
     /// let loss = xent_core::BinaryCrossEntropy::new();
-    /// assert_eq!(loss.element(0.0, 1.0), 2_f32.ln());
+    /// assert_eq!(loss.element(0.0, 1.0), Ok(2_f32.ln()));
+    /// assert_eq!(loss.focal(2.0).element(0.0, 1.0), Ok(0.25 * 2_f32.ln()));
     /// ```
-    #[must_use]
-    pub fn element(&self, logit: f32, target: f32) -> f32 {
+    pub fn element(&self, logit: f32, target: f32) -> Result<f32, Error> {
         let mut out = [0.0];
-        self.plain_losses(&[logit], &[target], &mut out);
-        out[0]
+        self.row(&[logit], &[target], &mut out)?;
+        Ok(out[0])
     }
 
     /// The losses of one row: `losses[i]` is that of `logits[i]` and `targets[i]`.

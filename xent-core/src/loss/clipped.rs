@@ -162,8 +162,8 @@ impl<'w> ClippedCrossEntropy<'w> {
     /// The label of rows that cost 0 and count nowhere, whatever they hold; `None` is none. PyTorch's
     /// `ignore_index`, Keras' `ignore_class`.
     ///
-    /// Any integer, a class or not: it is looked for before labels are checked. A row with a
-    /// distribution has no label.
+    /// Any integer, a class or not: it is looked for before labels are checked. Labels above `i64::MAX`, as
+    /// `usize::MAX`, count as `i64::MAX`. A row with a distribution has no label.
     ///
     /// ```
     /// use xent_core::{ClippedCrossEntropy, Rows};

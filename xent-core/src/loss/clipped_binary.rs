@@ -190,19 +190,18 @@ impl<'w> ClippedBinaryCrossEntropy<'w> {
         ElementLoss::check(self, &probs, &targets.into())
     }
 
-    /// The loss of one probability and its target, without any option but the clip range:
-    /// [`row`](Self::row) has them.
+    /// The loss of one probability and its target: [`row`](Self::row), of one element.
     ///
-    /// Errors: [`Error::InvalidClip`].
+    /// Errors: those of [`check`](Self::check).
     ///
     /// ```
     /// let loss = xent_core::ClippedBinaryCrossEntropy::new();
     /// assert_eq!(loss.element(0.5, 1.0), Ok(2_f32.ln()));
+    /// assert_eq!(loss.focal(2.0).element(0.5, 1.0), Ok(0.25 * 2_f32.ln()));
     /// ```
     pub fn element(&self, prob: f32, target: f32) -> Result<f32, Error> {
-        self.clip.validate()?;
         let mut out = [0.0];
-        self.plain_losses(&[prob], &[target], &mut out);
+        self.row(&[prob], &[target], &mut out)?;
         Ok(out[0])
     }
 

@@ -1,6 +1,6 @@
 //! Divergence of a student's logits from a teacher's.
 
-use super::{GradientScale, check_length, check_shapes};
+use super::{GradientScale, check_length, check_shapes, is_in_f32};
 use crate::kernel::distillation::Tempered;
 use crate::kernel::logits::LogitTransform;
 use crate::kernel::tree::{BLOCK, TreeSum};
@@ -323,7 +323,7 @@ impl Distillation {
         let pair = self.row_pair(x, y, row);
         match pair {
             Some([student, teacher]) => {
-                let (mut start, near) = (0, in_f32(factor).unwrap_or(1.0));
+                let (mut start, near) = (0, near(factor));
                 x.for_block_pairs(y, row, |x, y| {
                     let out = gradient.get_mut(start..start + x.len()).unwrap_or_default();
                     self.backend.distillation_gradient(x, y, &student, &teacher, near, out);
@@ -347,7 +347,7 @@ impl Distillation {
             return loss;
         };
         let (mut x_buffer, mut y_buffer) = ([0.0; BLOCK], [0.0; BLOCK]);
-        let near = in_f32(factor).unwrap_or(1.0);
+        let near = near(factor);
         for (i, out) in x.chunks_mut(BLOCK).enumerate() {
             let x = x_buffer.get_mut(..out.len()).unwrap_or_default();
             x.copy_from_slice(out);
@@ -359,14 +359,14 @@ impl Distillation {
     }
 }
 
-/// `factor`, unless f32 cannot hold it.
-fn in_f32(factor: f64) -> Option<f32> {
-    (factor == 0.0 || (factor as f32).is_normal()).then_some(factor as f32)
+/// `factor`, or 1 where f32 does not have its digits, and [`times_far`] follows.
+fn near(factor: f64) -> f32 {
+    if is_in_f32(factor) { factor as f32 } else { 1.0 }
 }
 
-/// Multiplies by a factor that f32 cannot hold.
+/// Multiplies by a factor whose digits f32 does not have.
 fn times_far(gradient: &mut [f32], factor: f64) {
-    if in_f32(factor).is_none() {
+    if !is_in_f32(factor) {
         for x in gradient {
             *x = (f64::from(*x) * factor) as f32;
         }

@@ -2,7 +2,7 @@
 
 use core::ops::Range;
 
-use super::{GradientScale, LossTotal, check_length, is_far};
+use super::{GradientScale, LossTotal, check_length, exponent, is_far, is_in_f32, power_of_two};
 use crate::kernel::binary::{BinaryTerms, Elements};
 use crate::targets::BinaryTargets;
 use crate::{Error, Rows};
@@ -185,11 +185,25 @@ pub(super) trait ElementLoss {
             let loss = if far { self.far_loss(piece, i) } else { f64::from(loss) };
             total.push_weighted(loss, weight);
         }
+        let exact = |weight: f32| f64::from(weight) * factor;
+        if piece.scales.iter().all(|&weight| is_in_f32(exact(weight))) {
+            for scale in &mut piece.scales {
+                *scale = exact(*scale) as f32;
+            }
+            return self.gradients(piece.elements(), out);
+        }
+        // In two factors: a half before what else may be far, and the rest afterwards.
+        let weights = piece.scales;
+        let near = |scale: f64| power_of_two((exponent(scale) / 2).clamp(-100, 100));
         for scale in &mut piece.scales {
-            // Exact in f64: the factor may be beyond f32 where the weights are small or large.
-            *scale = (f64::from(*scale) * factor) as f32;
+            *scale = if exact(*scale) == 0.0 { 0.0 } else { near(exact(*scale)) };
         }
         self.gradients(piece.elements(), out);
+        for (out, scale) in out.iter_mut().zip(weights.map(exact)) {
+            if scale != 0.0 {
+                *out = (f64::from(*out) * (scale / f64::from(near(scale)))) as f32;
+            }
+        }
     }
 
     fn checked_gradient(
