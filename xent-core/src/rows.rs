@@ -389,7 +389,7 @@ impl<'a> Rows<'a> {
     #[inline(never)]
     fn for_copied_tiles(&self, in_tile: usize, of: &mut dyn FnMut(Range<usize>, &Rows<'_>)) {
         let mut tile = [0.0; COPY];
-        for start in (0..self.n_rows).step_by(in_tile) {
+        for start in (0..self.n_rows).step_by(in_tile.max(1)) {
             let rows = start..self.n_rows.min(start + in_tile);
             let copies = tile.get_mut(..rows.len() * self.classes).unwrap_or_default();
             self.range(rows.clone()).copy_rows(copies);
@@ -417,7 +417,7 @@ impl<'a> Rows<'a> {
     pub(crate) fn for_copies(&self, out: &mut [f32], mut of: impl FnMut(&mut [f32])) {
         let classes = self.classes.max(1);
         let in_tile = (COPY / classes).max(1);
-        for (tile, out) in out.chunks_mut(in_tile * classes).enumerate() {
+        for (tile, out) in out.chunks_mut((in_tile * classes).max(1)).enumerate() {
             self.range(tile * in_tile..(tile + 1) * in_tile).copy_rows(out);
             for row in out.chunks_exact_mut(classes) {
                 of(row);
@@ -448,7 +448,7 @@ impl<'a> Rows<'a> {
             }
             for class in class..classes {
                 let column = x.get(class * class_stride..).unwrap_or(&[]);
-                let to = out.chunks_exact_mut(classes).filter_map(|row| row.get_mut(class));
+                let to = out.chunks_exact_mut(classes.max(1)).filter_map(|row| row.get_mut(class));
                 for (row, to) in to.enumerate() {
                     *to = column.get(row * row_stride).copied().unwrap_or(f32::NAN);
                 }
@@ -464,23 +464,23 @@ const SQUARE: usize = 4;
 /// are one element apart.
 fn copy_columns(x: &[f32], layout: Layout, class: usize, out: &mut [f32]) {
     let Layout { classes, class_stride, .. } = layout;
+    let classes = classes.max(1);
     let column = |i: usize| x.get(i * class_stride..).unwrap_or(&[]);
     let [a, b, c, d] = [column(0), column(1), column(2), column(3)];
-    let place = class..class + SQUARE;
-    let (squares, rest) = out.split_at_mut(out.len() - out.len() % (SQUARE * classes.max(1)));
     let of_squares = a.as_chunks::<SQUARE>().0.iter().zip(b.as_chunks::<SQUARE>().0);
     let of_squares =
         of_squares.zip(c.as_chunks::<SQUARE>().0.iter().zip(d.as_chunks::<SQUARE>().0));
-    let n = squares.len() / classes.max(1);
-    for (rows, ((a, b), (c, d))) in squares.chunks_exact_mut(SQUARE * classes).zip(of_squares) {
-        let rows = rows.chunks_exact_mut(classes).filter_map(|row| row.get_mut(place.clone()));
-        for ((((to, a), b), c), d) in rows.zip(a).zip(b).zip(c).zip(d) {
-            to.copy_from_slice(&[*a, *b, *c, *d]);
+    let (mut squares, mut n) = (out.chunks_exact_mut(SQUARE.saturating_mul(classes).max(1)), 0);
+    for (rows, ((a, b), (c, d))) in squares.by_ref().zip(of_squares) {
+        for ((((row, a), b), c), d) in rows.chunks_exact_mut(classes).zip(a).zip(b).zip(c).zip(d) {
+            if let Some(to) = row.get_mut(class..).and_then(|row| row.first_chunk_mut()) {
+                *to = [*a, *b, *c, *d];
+            }
         }
+        n += SQUARE;
     }
-    let rows = rest.chunks_exact_mut(classes.max(1)).filter_map(|row| row.get_mut(place.clone()));
-    for (i, to) in rows.enumerate() {
-        for (to, column) in to.iter_mut().zip([a, b, c, d]) {
+    for (i, row) in squares.into_remainder().chunks_exact_mut(classes).enumerate() {
+        for (to, column) in row.iter_mut().skip(class).zip([a, b, c, d]) {
             *to = column.get(n + i).copied().unwrap_or(f32::NAN);
         }
     }

@@ -350,7 +350,9 @@ impl Distillation {
         let near = near(factor);
         for (i, out) in x.chunks_mut(BLOCK).enumerate() {
             let x = x_buffer.get_mut(..out.len()).unwrap_or_default();
-            x.copy_from_slice(out);
+            for (x, &out) in x.iter_mut().zip(&*out) {
+                *x = out;
+            }
             let y = y.block(0, i * BLOCK, &mut y_buffer);
             self.backend.distillation_gradient(x, y, &student, &teacher, near, out);
         }

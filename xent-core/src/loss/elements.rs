@@ -358,9 +358,14 @@ fn read(rows: &Rows<'_>, range: Range<usize>, to: &mut [f32; PIECE]) {
     let mut class = range.start - row * classes;
     let mut to = to.get_mut(..range.len()).unwrap_or_default();
     while !to.is_empty() && class < classes {
-        let (now, rest) = to.split_at_mut(to.len().min(classes - class));
-        match rows.as_slice(row).and_then(|row| row.get(class..class + now.len())) {
-            Some(from) => now.copy_from_slice(from),
+        let len = to.len().min(classes - class);
+        let Some((now, rest)) = to.split_at_mut_checked(len) else { return };
+        match rows.as_slice(row).and_then(|row| row.get(class..)) {
+            Some(from) => {
+                for (to, &from) in now.iter_mut().zip(from) {
+                    *to = from;
+                }
+            }
             None => {
                 for (to, class) in now.iter_mut().zip(class..) {
                     *to = rows.get(row, class).unwrap_or(f32::NAN);
