@@ -269,9 +269,9 @@ impl Backend {
     /// # Ok::<(), xent_core::Error>(())
     /// ```
     pub fn row_statistics(self, logits: &[f32], label: impl Label) -> Result<RowStatistics, Error> {
-        let mut out = [RowStatistics::NAN];
-        self.row_statistics_rows(Rows::new(logits, 1, logits.len())?, &[label], &mut out)?;
-        Ok(out[0])
+        let row = Rows::new(logits, 1, logits.len())?;
+        Targets::labels(&[label]).check(&row)?;
+        Ok(self.statistics_of(&row, 0, label))
     }
 
     /// [`row_statistics_rows`] on this backend.
@@ -294,14 +294,17 @@ impl Backend {
         let mut rows = labels.iter().zip(out);
         logits.for_tiles(|tile, logits| {
             for (row, (label, out)) in (0..tile.len()).zip(&mut rows) {
-                // It was checked.
-                let label = usize::try_from(label.to_i64()).unwrap_or(0);
-                let label_logit = logits.get(row, label).unwrap_or(f32::NAN);
-                let mut state = RowState::new(label, label_logit);
-                logits.for_blocks(row, |x| self.statistics_push(&mut state, x));
-                *out = self.statistics_value(&state);
+                *out = self.statistics_of(logits, row, *label);
             }
         });
         Ok(())
+    }
+
+    /// Of a row whose label was checked.
+    fn statistics_of(self, logits: &Rows<'_>, row: usize, label: impl Label) -> RowStatistics {
+        let label = usize::try_from(label.to_i64()).unwrap_or(0);
+        let mut state = RowState::new(label, logits.get(row, label).unwrap_or(f32::NAN));
+        logits.for_blocks(row, |x| self.statistics_push(&mut state, x));
+        self.statistics_value(&state)
     }
 }
