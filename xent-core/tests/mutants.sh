@@ -4,8 +4,8 @@
 #     xent-core/tests/mutants.sh             all of them
 #     xent-core/tests/mutants.sh 7 12        those with these numbers
 #
-# MUTATION.md lists what it printed. The copy is made in a temporary directory; cargo's files go to
-# CARGO_TARGET_DIR if it is set. Only the suites that are to catch a bug run.
+# The copy is made in a temporary directory; cargo's files go to CARGO_TARGET_DIR if it is set. Only the suites
+# that are to catch a bug run.
 set -eu
 
 root=$(cd "$(dirname "$0")/../.." && pwd)
