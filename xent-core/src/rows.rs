@@ -16,9 +16,10 @@ const COPY: usize = 4096;
 /// images `N, C, H, W` have `inner = H * W`, `inner_stride = 1` and `class_stride = H * W`.
 ///
 /// Many rows whose classes are apart are taken together, so that memory is read in its order. Log-sum-exps and
-/// losses from logits are computed where the rows are, a vector of rows at a time; elsewhere rows of up to
-/// 2,048 classes are copied together, up to 16 KiB of logits and 16 KiB of targets (48 KiB of stack in all),
-/// and longer ones one by one. Without SIMD rows are read where they are. The results have the same bits.
+/// cross-entropies of labels are computed where the rows are, a vector of rows at a time, and so are those of
+/// distributions of up to 1,024 classes. Elsewhere rows of up to 2,048 classes are copied together, up to 16 KiB
+/// of logits and 16 KiB of targets (48 KiB of stack in all), and longer ones one by one. Without SIMD rows are
+/// read where they are. The results have the same bits.
 ///
 /// ```
 /// use xent_core::{CrossEntropy, Rows};
