@@ -14,6 +14,7 @@ pub(crate) mod log_sum_exp;
 pub(crate) mod logits;
 mod map;
 pub(crate) mod rows_in_lanes;
+mod short_row;
 pub(crate) mod softmax;
 pub(crate) mod statistics;
 pub(crate) mod tree;

@@ -40,6 +40,10 @@ pub(crate) trait Simd: Copy {
     /// there is nothing that could take several at once.
     const ONE_BY_ONE: bool = false;
 
+    /// Whether an `F32` is one register of the CPU. Where it is several there are few, and what would stay in
+    /// them goes to memory and back.
+    const ONE_REGISTER: bool = true;
+
     /// Runs a part. Where no instruction set is switched on for it, all callers share one copy of its code.
     fn shared<P: Part<Self>>(self, part: P) -> P::Output;
 
@@ -75,6 +79,11 @@ pub(crate) trait Simd: Copy {
     fn eq(self, a: Self::F32, b: Self::F32) -> Self::Mask;
     /// `a` where the mask is true, else `b`.
     fn select(self, m: Self::Mask, a: Self::F32, b: Self::F32) -> Self::F32;
+    /// 0 where `a < b`, else `v`.
+    #[inline(always)]
+    fn zero_where_lt(self, a: Self::F32, b: Self::F32, v: Self::F32) -> Self::F32 {
+        self.select(self.lt(a, b), self.splat(0.0), v)
+    }
     /// Whether the mask is true in every lane.
     fn all(self, m: Self::Mask) -> bool;
 

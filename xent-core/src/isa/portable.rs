@@ -28,6 +28,7 @@ impl Simd for Portable {
     type Mask = f32x8;
     type Row = [f32x8; VIRTUAL_LANES / LANES];
     const LANES: usize = LANES;
+    const ONE_REGISTER: bool = false; // on SSE2, NEON and WebAssembly two
     const FUSED: bool = cfg!(any(target_feature = "fma", target_arch = "aarch64"));
 
     #[inline(always)]

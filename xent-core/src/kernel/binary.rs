@@ -34,8 +34,8 @@ fn decay<S: Simd>(s: S, x: S::F32) -> (S::F32, S::F32) {
 fn softplus_of_both<S: Simd>(s: S, x: S::F32, ln_1p_exp: S::F32) -> (S::F32, S::F32) {
     let zero = s.splat(0.0);
     // Selections, not maxima: a NaN must come through.
-    let positive = s.select(s.lt(x, zero), zero, x);
-    let negative = s.select(s.lt(zero, x), zero, s.sub(zero, x));
+    let positive = s.zero_where_lt(x, zero, x);
+    let negative = s.zero_where_lt(zero, x, s.sub(zero, x));
     (s.add(negative, ln_1p_exp), s.add(positive, ln_1p_exp))
 }
 

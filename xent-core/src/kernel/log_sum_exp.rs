@@ -7,11 +7,14 @@
 //!    with a factor in double-float. One of the counted elements is the 1 that stays out of `s`.
 //! 4. What is not finite is sorted out aside, a block at a time.
 //!
+//! A row of up to a group of the tree goes through `short_row.rs`.
+//!
 //! Source: M. Milakov, N. Gimelshein, Online normalizer calculation for softmax (2018), by blocks.
 
 use super::map::canonical;
 use super::rows_in_lanes::{self, Layout};
-use super::tree::{BLOCK, CHUNK, Term, block_max, block_sum, lane_count};
+use super::short_row;
+use super::tree::{BLOCK, CHUNK, Term, block_max, block_sum, lane_count, lane_sums};
 use crate::log_sum_exp::LogSumExp;
 use crate::math::exp::{LOWEST, SCALE, UNSCALE, exp_of_exponent, exp_scaled, exponent, is_plain};
 use crate::math::ln_1p::{ln_1p, ln_1p_of_sum};
@@ -87,54 +90,81 @@ impl<S: Simd> Term<S> for ExpBelowMax<S> {
     }
 }
 
-/// The sum of a block relative to `m`, and how many elements are `counted`.
-#[inline(always)]
-fn sum_and_count<S: Simd>(s: S, x: &[f32], m: f32, counted: f32) -> (Pair, f32) {
-    let mut term = ExpBelowMax::counting(s, s.splat(m), s.splat(counted));
-    let sum = block_sum(s, x, x, &mut term);
-    (sum, lane_count(s, term.n_max()))
-}
-
 /// The state of a block whose maximum is there `n_max` times and whose other terms are `sum`.
 #[inline(always)]
-fn with_ties(m: f32, sum: Pair, n_max: f32) -> LogSumExp {
+pub(super) fn with_ties(m: f32, sum: Pair, n_max: f32) -> LogSumExp {
     let ties = n_max - 1.0;
     let sum = if ties > 0.0 { Pair::new(ties * SCALE, 0.0).add(sum) } else { sum };
     LogSumExp::from_parts(m, sum)
 }
 
+/// `before.merge(state)`; most often there is nothing before, and no call to make but where flash is scarce.
+#[inline(always)]
+fn after<S: Simd>(before: LogSumExp, state: LogSumExp) -> LogSumExp {
+    if !S::ONE_BY_ONE && before.max() == f32::NEG_INFINITY { state } else { before.merge(state) }
+}
+
 /// `state` and the sum of a block relative to `m`: the new maximum, which is there `n_max` times, or the
 /// running one.
 #[inline(always)]
-fn merged(state: LogSumExp, is_new: bool, m: f32, sum: Pair, n_max: f32) -> LogSumExp {
+fn merged<S: Simd>(state: LogSumExp, is_new: bool, m: f32, sum: Pair, n_max: f32) -> LogSumExp {
     if is_new {
-        with_ties(m, sum, n_max).merge(state)
+        after::<S>(state, with_ties(m, sum, n_max))
     } else {
         LogSumExp::from_parts(m, state.scaled_sum().add(sum))
     }
 }
 
-/// `state` and one block of at most [`BLOCK`] elements.
+/// `state` and up to a chunk of elements.
 #[inline(always)]
-fn push_block<S: Simd>(s: S, state: LogSumExp, x: &[f32]) -> LogSumExp {
-    let m = block_max(s, x);
+fn push_blocks<S: Simd>(s: S, mut state: LogSumExp, x: &[f32]) -> LogSumExp {
+    let mut blocks = x.chunks(BLOCK);
+    let (mut next, mut max) = (blocks.next(), None);
+    while let Some(x) = next {
+        next = blocks.next();
+        (state, max) = push_block(s, state, x, max, next.unwrap_or(&[]));
+    }
+    state
+}
+
+/// `state` and one block of at most [`BLOCK`] elements, whose maximum may be known; the maximum of the next
+/// block.
+#[inline(always)]
+fn push_block<S: Simd>(
+    s: S,
+    state: LogSumExp,
+    x: &[f32],
+    max: Option<f32>,
+    next: &[f32],
+) -> (LogSumExp, Option<f32>) {
+    let m = match max {
+        Some(m) => m,
+        None => block_max(s, x),
+    };
     let running = state.max();
     let is_new = m > running && m < f32::INFINITY;
-    let next = if S::ONE_BY_ONE && (is_new || m <= running && running.is_finite()) {
+    let is_below = m <= running && running.is_finite();
+    if !(is_new || is_below) {
+        return (push_special(state, x), None);
+    }
+    let mut next_max = None;
+    let state = if S::ONE_BY_ONE {
         // One loop for both: the comparison that counts is made anyway.
         let (max, counted) = if is_new { (m, m) } else { (running, f32::NAN) };
-        let (sum, n_max) = sum_and_count(s, x, max, counted);
-        merged(state, is_new, max, sum, n_max)
-    } else if m <= running && running.is_finite() {
-        let sum = block_sum(s, x, x, &mut Exp { m: s.splat(running) });
-        merged(state, false, running, sum, 0.0)
+        let mut term = ExpBelowMax::counting(s, s.splat(max), s.splat(counted));
+        let sum = block_sum(s, x, x, &mut term);
+        merged::<S>(state, is_new, max, sum, lane_count(s, term.n_max()))
     } else if is_new {
-        let (sum, n_max) = sum_and_count(s, x, m, m);
-        merged(state, true, m, sum, n_max)
+        let mut term = ExpBelowMax::new(s, s.splat(m));
+        let lanes = lane_sums(s, x, x, &mut term);
+        next_max = Some(block_max(s, next));
+        merged::<S>(state, true, m, lanes.fold(s), lane_count(s, term.n_max()))
     } else {
-        return push_special(state, x);
+        let lanes = lane_sums(s, x, x, &mut Exp { m: s.splat(running) });
+        next_max = Some(block_max(s, next));
+        merged::<S>(state, false, running, lanes.fold(s), 0.0)
     };
-    if next.scaled_sum().hi.is_nan() { LogSumExp::NAN } else { next }
+    (if state.scaled_sum().hi.is_nan() { LogSumExp::NAN } else { state }, next_max)
 }
 
 /// `state` and a block with a NaN or +inf, or with nothing but -inf before and in it.
@@ -211,7 +241,7 @@ impl BlockState {
 #[inline(always)]
 pub(crate) fn push<S: Simd>(s: S, state: &mut BlockState, x: &[f32]) {
     for block in x.chunks(BLOCK) {
-        state.step(push_block(s, state.chunk, block));
+        state.step(push_blocks(s, state.chunk, block));
     }
 }
 
@@ -227,13 +257,14 @@ impl<S: Simd> Part<S> for StateOf<'_> {
 
     #[inline(always)]
     fn run(self, s: S) -> LogSumExp {
+        if S::LANES > 1
+            && let Some(state) = short_row::state(s, self.0)
+        {
+            return state;
+        }
         let mut chunks = LogSumExp::EMPTY;
         for chunk in self.0.chunks(CHUNK) {
-            let mut state = LogSumExp::EMPTY;
-            for block in chunk.chunks(BLOCK) {
-                state = push_block(s, state, block);
-            }
-            chunks = chunks.merge(state);
+            chunks = after::<S>(chunks, push_blocks(s, LogSumExp::EMPTY, chunk));
         }
         chunks
     }

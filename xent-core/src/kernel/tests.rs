@@ -4,9 +4,10 @@ use std::println;
 use std::vec::Vec;
 
 use super::clipped::Normalizer;
-use super::tree::{BLOCK, Term, block_sum, block_sum_by_lane};
+use super::log_sum_exp::BlockState;
+use super::tree::{BLOCK, GROUP, Term, block_sum, block_sum_by_lane};
 use crate::isa::scalar::Scalar;
-use crate::{Backend, accuracy};
+use crate::{Backend, LogSumExp, accuracy};
 
 struct Itself;
 
@@ -25,6 +26,36 @@ fn lanes_one_by_one_give_the_bits_of_all_at_once() {
         let x: Vec<f32> = (0..n).map(|i| ((i * 7919 + n) % 1009) as f32 * 0.013 + 1e-3).collect();
         let wanted = block_sum(Scalar, &x, &x, &mut Itself);
         assert_eq!(block_sum_by_lane(Scalar, &x, &x, &mut Itself), wanted, "{n} elements");
+    }
+}
+
+#[test]
+fn a_short_row_has_the_state_of_its_block() {
+    for backend in Backend::all() {
+        for n in (0..2 * GROUP).step_by(if cfg!(miri) { 29 } else { 1 }) {
+            let at = |i| ((i * 7919 + n) % 1009) as f32 * 0.013 - 7.0;
+            let mut x: Vec<f32> = (0..n).map(at).collect();
+            // What is not finite, ties of the maximum, and a zero of either sign as the maximum.
+            for special in [0.0, f32::NAN, f32::INFINITY, f32::NEG_INFINITY, 9.0, -0.0] {
+                let mut block = BlockState::EMPTY;
+                backend.lse_push(&mut block, &x);
+                let (got, wanted) = (backend.lse_state(&x), block.state());
+                let bits = |state: LogSumExp| {
+                    let sum = state.scaled_sum();
+                    [state.max().to_bits(), sum.hi.to_bits(), sum.lo.to_bits()]
+                };
+                assert_eq!(bits(got), bits(wanted), "{backend:?}: {n} elements, one {special}");
+                if special == 9.0 {
+                    x.iter_mut().for_each(|x| *x = x.min(0.0));
+                }
+                if let Some(last) = x.last_mut() {
+                    *last = special;
+                }
+                if let Some(x) = x.get_mut(n / 3) {
+                    *x = special;
+                }
+            }
+        }
     }
 }
 

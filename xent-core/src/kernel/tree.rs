@@ -41,6 +41,35 @@ pub(crate) fn block_sum<S: Simd, T: Term<S>>(s: S, x: &[f32], y: &[f32], term: &
     if S::ONE_BY_ONE {
         return block_sum_by_lane(s, x, y, term);
     }
+    lane_sums(s, x, y, term).fold(s)
+}
+
+/// The sums of the virtual lanes over one block of `n` elements, and their rounding errors.
+///
+/// Between the last term and the sum over the lanes an operation waits for the one before it; whoever has
+/// other work to do, such as the maximum of the next block, does it in between.
+pub(super) struct LaneSums<S: Simd> {
+    sum: S::Row,
+    error: S::Row,
+    n: usize,
+}
+
+impl<S: Simd> LaneSums<S> {
+    /// The sum over the lanes.
+    #[inline(always)]
+    pub(super) fn fold(mut self, s: S) -> Pair {
+        fold_lanes(s, self.sum.as_mut(), self.error.as_mut(), self.n)
+    }
+}
+
+/// [`block_sum`] up to the sums of the lanes.
+#[inline(always)]
+pub(super) fn lane_sums<S: Simd, T: Term<S>>(
+    s: S,
+    x: &[f32],
+    y: &[f32],
+    term: &mut T,
+) -> LaneSums<S> {
     let zero = s.splat(0.0);
     let mut sum = s.row(zero);
     let mut error = s.row(zero);
@@ -84,10 +113,10 @@ pub(crate) fn block_sum<S: Simd, T: Term<S>>(s: S, x: &[f32], y: &[f32], term: &
         }
     }
 
-    fold_lanes(s, sum.as_mut(), error.as_mut(), x.len())
+    LaneSums { sum, error, n: x.len() }
 }
 
-/// The same with one lane and little code: a virtual lane after the other, in the order in which the halves
+/// [`block_sum`] with one lane and little code: a virtual lane after the other, in the order in which the halves
 /// of the tree are complete, so that a handful of sums wait and not 32.
 ///
 /// Lane `l` is followed by `l + 16`, then both by `l + 8` and `l + 24`: their numbers read backwards count
@@ -266,7 +295,12 @@ pub(super) fn add_keeping_error<S: Simd>(
 ///
 /// Where the upper half is 0 its addition would change nothing, and is left out.
 #[inline(always)]
-fn fold_lanes<S: Simd>(s: S, sum: &mut [S::F32], error: &mut [S::F32], n: usize) -> Pair {
+pub(super) fn fold_lanes<S: Simd>(
+    s: S,
+    sum: &mut [S::F32],
+    error: &mut [S::F32],
+    n: usize,
+) -> Pair {
     fold_registers(s, sum, error, n.div_ceil(S::LANES));
     let (Some(&mut mut sum), Some(&mut mut error)) = (sum.first_mut(), error.first_mut()) else {
         return Pair::ZERO;

@@ -46,7 +46,7 @@ const C6: f32 = f32::from_bits(0x3ab5_246c); // 0.0013820059
 pub(crate) fn exp_scaled<S: Simd>(s: S, x: S::F32) -> S::F32 {
     // Below LOWEST n runs out of the exponent's range; at -inf r is NaN.
     let y = exp_of_exponent(s, x, exponent(s, x));
-    s.select(s.lt(x, s.splat(LOWEST)), s.splat(0.0), y)
+    s.zero_where_lt(x, s.splat(LOWEST), y)
 }
 
 /// `n = round(x / ln 2)`, plus [`ROUND`].
