@@ -83,6 +83,8 @@ kernels! {
     softmax_of_in_place(x: &mut [f32], state: &LogSumExp) = softmax::softmax_in_place;
     log_softmax_of(x: &[f32], state: &LogSumExp, out: &mut [f32]) = softmax::log_softmax;
     log_softmax_of_in_place(x: &mut [f32], state: &LogSumExp) = softmax::log_softmax_in_place;
+    softmaxes(x: &[f32], layout: Layout, out: &mut [f32]) = softmax::softmaxes;
+    log_softmaxes(x: &[f32], layout: Layout, out: &mut [f32]) = softmax::log_softmaxes;
 
     label_loss(x: &[f32], label: usize) -> f32 = label::loss;
     label_losses(x: &[f32], layout: Layout, labels: &[usize], out: &mut [f32]) = label::losses;

@@ -1,6 +1,7 @@
 //! Log-sum-exp, softmax and log-softmax of a row or of many.
 
 use crate::kernel::log_sum_exp::BlockState;
+use crate::kernel::rows_in_lanes::{Layout, SHORT};
 use crate::loss::check_length;
 use crate::{Backend, Error, LogSumExp, Rows};
 
@@ -248,6 +249,10 @@ impl Backend {
     /// ```
     pub fn softmax_rows(self, x: Rows<'_>, out: &mut [f32]) -> Result<(), Error> {
         check_length(x.n_elements(), out.len())?;
+        if goes_side_by_side(x) {
+            for_short_rows(x, out, |x, layout, out| self.softmaxes(x, layout, out));
+            return Ok(());
+        }
         if x.as_slice(0).is_some() {
             for (row, out) in out.chunks_exact_mut(x.classes().max(1)).enumerate() {
                 self.softmax(x.as_slice(row).unwrap_or_default(), out)?;
@@ -304,6 +309,10 @@ impl Backend {
     /// ```
     pub fn log_softmax_rows(self, x: Rows<'_>, out: &mut [f32]) -> Result<(), Error> {
         check_length(x.n_elements(), out.len())?;
+        if goes_side_by_side(x) {
+            for_short_rows(x, out, |x, layout, out| self.log_softmaxes(x, layout, out));
+            return Ok(());
+        }
         if x.as_slice(0).is_some() {
             for (row, out) in out.chunks_exact_mut(x.classes().max(1)).enumerate() {
                 self.log_softmax(x.as_slice(row).unwrap_or_default(), out)?;
@@ -320,4 +329,18 @@ impl Backend {
         x.for_blocks(row, |x| self.lse_push(&mut state, x));
         state.state()
     }
+}
+
+/// Whether rows are so short that several at a time take less time than one by one.
+fn goes_side_by_side(x: Rows<'_>) -> bool {
+    Backend::SIMD && x.n_rows() > 1 && x.classes() <= SHORT
+}
+
+/// Calls `run` with rows of a regular layout, where they are, and the outputs of those rows.
+fn for_short_rows(x: Rows<'_>, out: &mut [f32], mut run: impl FnMut(&[f32], Layout, &mut [f32])) {
+    let classes = x.classes();
+    x.for_runs(usize::MAX, |rows, x, layout| {
+        let out = out.get_mut(rows.start * classes..rows.end * classes).unwrap_or_default();
+        run(x, layout, out);
+    });
 }

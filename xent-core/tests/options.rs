@@ -1196,6 +1196,25 @@ fn class_weights_of_1_change_no_gradient_of_a_nan_probability() {
 }
 
 #[test]
+fn a_smoothing_too_small_to_change_a_target_counts_in_every_layout() {
+    // 1 - 1e-9 is 1, but the others cost 1e30 each. A row by itself, and two side by side.
+    let row: Vec<f32> = (0..40).map(|class| if class == 0 { 0.0 } else { -1e30 }).collect();
+    let target: Vec<f32> = (0..40).map(|class| if class == 0 { 1.0 } else { 0.0 }).collect();
+    let apart = |row: &[f32]| row.iter().flat_map(|&x| [x; 2]).collect::<Vec<f32>>();
+    let (x, y) = (apart(&row), apart(&target));
+    for backend in Backend::all() {
+        let loss = CrossEntropy::new().backend(backend).label_smoothing(1e-9);
+        let alone = loss.row(&row, &target[..]).expect("a row and its target");
+        assert!((alone - 9.75e20).abs() < 1e15, "{backend:?}: {alone:e}");
+        let [x, y] =
+            [&x, &y].map(|x| Rows::channels_first(x, 1, 40, 2).expect("40 classes of two"));
+        let mut losses = [f32::NAN; 2];
+        loss.rows(x, Targets::distributions(y), &mut losses).expect("two rows");
+        assert_same_bits(&losses, &[alone; 2], &|| format!("{backend:?}"));
+    }
+}
+
+#[test]
 fn a_focal_alpha_of_0_leaves_every_row_out() {
     let x = [1.0, NAN];
     for backend in Backend::all() {

@@ -386,7 +386,7 @@ impl<S: Simd> Values<S> for LaneTerms<'_, S> {
                 let y = y.get(self.first * layout.row_stride..).unwrap_or(&[]);
                 let y = layout.column(s, y, class);
                 // As it is given, a zero with its sign.
-                if class_weights.is_empty() && keep == 1.0 {
+                if class_weights.is_empty() && keep == 1.0 && add == 0.0 {
                     return y;
                 }
                 let term = s.mul_add(s.splat(keep), y, s.splat(add));

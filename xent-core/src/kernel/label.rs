@@ -358,7 +358,7 @@ impl<S: Simd> ShortGradients<S> {
         let labels = finish.rows.labels.get(first..).unwrap_or(&[]);
         let label_logits = s.load(&label_logits(x, layout, labels), 0.0);
         let mut exps = [zero; SHORT];
-        let (m, sum) = rows_in_lanes::short_states_and_exps(s, x, layout, &mut exps);
+        let (m, (sum, _)) = rows_in_lanes::short_states_and_exps(s, x, layout, &mut exps);
         let terms = finish.terms(s, &States { m, sum }, label_logits, first);
         s.store(terms.loss, losses);
 

@@ -203,7 +203,7 @@ fn short_states<S: Simd>(s: S, x: &[f32], layout: Layout) -> (S::F32, S::F32) {
         *column = term.of(s, *column, *column);
     }
     let mut errors = [zero; SHORT];
-    (m, total(s, &mut columns, &mut errors, layout.classes, term.n_max()))
+    (m, total(s, &mut columns, &mut errors, layout.classes, term.n_max()).0)
 }
 
 /// Of more than [`SHORT`] and up to [`MIDDLE`] classes, two of which may be in a virtual lane.
@@ -221,17 +221,17 @@ fn middle_states<S: Simd>(s: S, x: &[f32], layout: Layout) -> (S::F32, S::F32) {
             *sum = s.add(*sum, term.of(s, column, column));
         }
     }
-    (m, total(s, &mut sums, &mut errors, VIRTUAL_LANES, term.n_max()))
+    (m, total(s, &mut sums, &mut errors, VIRTUAL_LANES, term.n_max()).0)
 }
 
-/// The states of up to [`SHORT`] classes, and `exp(x - m) * 2^64` of each class in `exps`.
+/// The maxima and the sums, as pairs, of up to [`SHORT`] classes, and `exp(x - m) * 2^64` of each class in `exps`.
 #[inline(always)]
 pub(super) fn short_states_and_exps<S: Simd>(
     s: S,
     x: &[f32],
     layout: Layout,
     exps: &mut [S::F32; SHORT],
-) -> (S::F32, S::F32) {
+) -> (S::F32, (S::F32, S::F32)) {
     let zero = s.splat(0.0);
     let mut columns = [zero; SHORT];
     let m = load_columns(s, x, layout, &mut columns);
@@ -252,7 +252,7 @@ fn long_states<S: Simd>(s: S, x: &[f32], layout: Layout) -> (S::F32, S::F32) {
     let mut term = ExpBelowMax::new(s, m);
     let (mut sums, mut errors) = ([zero; VIRTUAL_LANES], [zero; VIRTUAL_LANES]);
     add_groups(s, x, layout, &mut term, &Columns, &mut sums, &mut errors);
-    (m, total(s, &mut sums, &mut errors, VIRTUAL_LANES, term.n_max()))
+    (m, total(s, &mut sums, &mut errors, VIRTUAL_LANES, term.n_max()).0)
 }
 
 /// What stands beside a class in a sum of terms: the `y` of [`Term::of`].
@@ -323,8 +323,8 @@ pub(super) fn sums<S: Simd, T: Term<S>, V: Values<S>>(
     s.select(finite, sum, sums[0])
 }
 
-/// The sum over the lanes as an f32, then the classes beside one that equal the maximum: the additions
-/// of `block_state`.
+/// The sum over the lanes, then the classes beside one that equal the maximum: the additions of
+/// `block_state`, as a pair.
 #[inline(always)]
 fn total<S: Simd>(
     s: S,
@@ -332,14 +332,20 @@ fn total<S: Simd>(
     errors: &mut [S::F32; VIRTUAL_LANES],
     n: usize,
     n_max: S::F32,
-) -> S::F32 {
+) -> (S::F32, S::F32) {
     fold_registers(s, sums, errors, n);
     let (sum, error) = (sums[0], errors[0]);
     let ordered = s.add(sum, error);
     let ordered_error = s.sub(error, s.sub(ordered, sum));
     let ties = s.mul(s.sub(n_max, s.splat(1.0)), s.splat(SCALE));
-    let total = s.add(ties, ordered);
-    let part = s.sub(total, ties);
-    let lost = s.add(s.sub(ties, s.sub(total, part)), s.sub(ordered, part));
-    s.add(total, s.add(lost, ordered_error))
+    add_to(s, ties, (ordered, ordered_error))
+}
+
+/// `a + b` of an f32 and a pair: the additions of `Pair::add`.
+#[inline(always)]
+pub(super) fn add_to<S: Simd>(s: S, a: S::F32, b: (S::F32, S::F32)) -> (S::F32, S::F32) {
+    let (total, lost) = add_keeping_error(s, a, s.splat(0.0), b.0);
+    let rest = s.add(lost, b.1);
+    let hi = s.add(total, rest);
+    (hi, s.sub(rest, s.sub(hi, total)))
 }

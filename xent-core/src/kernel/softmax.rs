@@ -1,6 +1,7 @@
 //! Softmax and log-softmax from the state of a row, and the scaled exponential of a gradient.
 
-use super::map::{Map, map, map_in_place};
+use super::map::{Map, canonical, is_finite, map, map_in_place};
+use super::rows_in_lanes::{self, Layout, SHORT};
 use crate::log_sum_exp::LogSumExp;
 use crate::math::exp::{SCALE, UNSCALE, exp_scaled};
 use crate::math::ln_1p::ln_1p;
@@ -68,6 +69,45 @@ pub(crate) fn log_softmax<S: Simd>(s: S, x: &[f32], state: &LogSumExp, out: &mut
 #[inline(always)]
 pub(crate) fn log_softmax_in_place<S: Simd>(s: S, x: &mut [f32], state: &LogSumExp) {
     map_in_place(s, x, &LogSoftmax::new(s, state));
+}
+
+/// The softmax of rows of up to [`SHORT`] classes, side by side; `out` has one after another.
+#[inline(always)]
+pub(crate) fn softmaxes<S: Simd>(s: S, x: &[f32], layout: Layout, out: &mut [f32]) {
+    let (zero, nan) = (s.splat(0.0), s.splat(f32::NAN));
+    let out_layout = Layout::contiguous(layout.classes);
+    for (group, out) in out.chunks_mut((S::LANES * layout.classes).max(1)).enumerate() {
+        let x = x.get(group * S::LANES * layout.row_stride..).unwrap_or(&[]);
+        let n_rows = out.len() / layout.classes.max(1);
+        let mut exps = [zero; SHORT];
+        let (m, sum) = rows_in_lanes::short_states_and_exps(s, x, layout, &mut exps);
+        let (one_plus_sum, _) = rows_in_lanes::add_to(s, s.splat(SCALE), sum);
+        let factor = s.div(s.splat(1.0), one_plus_sum);
+        // An infinite maximum, or a NaN sum.
+        let factor = s.select(is_finite(s, m), factor, nan);
+        for (class, &exp) in exps.iter().enumerate().take(layout.classes) {
+            let v = canonical(s, s.mul(exp, factor));
+            out_layout.store_column(s, v, out, class, n_rows);
+        }
+    }
+}
+
+/// The same for the log-softmax.
+#[inline(always)]
+pub(crate) fn log_softmaxes<S: Simd>(s: S, x: &[f32], layout: Layout, out: &mut [f32]) {
+    let out_layout = Layout::contiguous(layout.classes);
+    for (group, out) in out.chunks_mut((S::LANES * layout.classes).max(1)).enumerate() {
+        let x = x.get(group * S::LANES * layout.row_stride..).unwrap_or(&[]);
+        let n_rows = out.len() / layout.classes.max(1);
+        let (m, sum) = rows_in_lanes::states(s, x, layout);
+        let ln_1p_sum = ln_1p(s, s.mul(sum, s.splat(UNSCALE)));
+        let m = s.select(is_finite(s, m), m, s.splat(f32::NAN));
+        let row = LogSoftmax { m, ln_1p_sum };
+        for class in 0..layout.classes {
+            let x = layout.column(s, x, class);
+            out_layout.store_column(s, canonical(s, row.of(s, x, x)), out, class, n_rows);
+        }
+    }
 }
 
 /// `factor exp(x - m)`.
