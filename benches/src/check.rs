@@ -38,6 +38,15 @@ pub fn assert_results(contender: Contender, got: &[f32], expected: &[Expected]) 
     }
 }
 
+/// The largest error among the results, in ULP of each.
+#[must_use]
+pub fn largest_error_ulp(got: &[f32], expected: &[Expected]) -> f64 {
+    let errors = expected
+        .iter()
+        .map(|e| (f64::from(got[e.index]) - e.value).abs() / (accuracy::ULP * e.value.abs()));
+    errors.fold(0.0, f64::max)
+}
+
 /// Up to [`SAMPLES`] indices below `n`, the first and the last among them.
 fn samples(n: usize) -> impl Iterator<Item = usize> {
     let count = SAMPLES.min(n);
@@ -176,6 +185,13 @@ mod tests {
         for naive in [Contender::NaiveStd, Contender::NaiveLibm] {
             assert!(passes(naive, 1.0009) && !passes(naive, 1.0011) && !passes(naive, f32::NAN));
         }
+    }
+
+    #[test]
+    fn the_largest_error_is_in_ulp_of_its_result() {
+        let at = |index, value| Expected { index, value, ulp: 4.0 };
+        let got = [1.0, 2.0 + 6.0 * f32::EPSILON];
+        assert_eq!(largest_error_ulp(&got, &[at(0, 1.0), at(1, 2.0)]), 6.0);
     }
 
     #[test]

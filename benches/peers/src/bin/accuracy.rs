@@ -4,7 +4,7 @@
 //! Runtime as `record.py` recorded them. Names the lines in which xent's error is not the smallest, and fails where
 //! another's is smaller by more than a rounding.
 //!
-//!     cargo run --release --manifest-path benches/peers/Cargo.toml
+//!     cargo run --release --manifest-path benches/peers/Cargo.toml --bin accuracy
 
 use std::process::ExitCode;
 
@@ -43,7 +43,7 @@ struct Row {
 }
 
 fn rows() -> impl Iterator<Item = Row> {
-    let lines = include_str!("../../../xent-core/tests/hard_set/rows.txt").lines();
+    let lines = include_str!("../../../../xent-core/tests/hard_set/rows.txt").lines();
     let rows = lines.map(|line| {
         let [name, runs, label] = [0, 1, 2].map(|i| line.split(" | ").nth(i).unwrap());
         let mut x = Vec::new();
@@ -164,10 +164,10 @@ fn text(error: Option<f64>) -> String {
 
 fn main() -> ExitCode {
     let mut recorded = [
-        include_str!("../recorded/torch.txt"),
-        include_str!("../recorded/jax.txt"),
-        include_str!("../recorded/tensorflow.txt"),
-        include_str!("../recorded/onnxruntime.txt"),
+        include_str!("../../recorded/torch.txt"),
+        include_str!("../../recorded/jax.txt"),
+        include_str!("../../recorded/tensorflow.txt"),
+        include_str!("../../recorded/onnxruntime.txt"),
     ]
     .map(Recorded::new);
     let backends: Vec<Backend> = Backend::all().collect();
