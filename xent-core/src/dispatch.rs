@@ -151,6 +151,10 @@ kernels! {
 
     clipped_label_losses(p: &mut [f32], range: ClipRange, gamma: f32)
         = clipped::label_losses_in_place;
+    clipped_losses_in_lanes(
+        p: &[f32], layout: Layout, rows: ClassRows<'_>, range: ClipRange, gamma: f32,
+        out: &mut [f32]
+    ) = clipped::losses_in_lanes;
     clipped_loss_sum(
         sum: &mut TreeSum, p: &[f32], v: &[f32], range: ClipRange, gamma: f32, hides: bool
     ) = clipped::loss_sum;

@@ -8,6 +8,7 @@ mod clipped_binary;
 mod cross_entropy;
 mod distillation;
 mod elements;
+mod label_batch;
 mod logit_row;
 mod options;
 mod reduction;

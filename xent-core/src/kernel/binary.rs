@@ -17,16 +17,16 @@ use super::logits::{LogitTransform, Transform};
 use super::map::{Map, canonical, is_finite, map};
 use crate::math::exp::{UNSCALE, exp_scaled};
 use crate::math::ln::ln;
-use crate::math::ln_1p::ln_1p;
+use crate::math::ln_1p::{ln_1p, ln_1p_of_sum};
 use crate::math::power::power;
 use crate::simd::Simd;
 
-/// `exp(-|x|)` and `ln(1 + exp(-|x|))`.
+/// `exp(-|x|)` and `ln(1 + exp(-|x|))`, which is unspecified where `x` is NaN.
 #[inline(always)]
 fn decay<S: Simd>(s: S, x: S::F32) -> (S::F32, S::F32) {
     let minus_abs = s.select(s.lt(x, s.splat(0.0)), x, s.sub(s.splat(0.0), x));
     let exp = s.mul(exp_scaled(s, minus_abs), s.splat(UNSCALE));
-    (exp, ln_1p(s, exp))
+    (exp, ln_1p_of_sum(s, exp))
 }
 
 /// `softplus(-x)` and `softplus(x)`, `softplus(x) = max(x, 0) + ln(1 + exp(-|x|))`.
@@ -321,7 +321,7 @@ impl ProbabilityGradient<'_> {
     #[inline(always)]
     fn of_tiny<S: Simd>(&self, s: S, q: S::F32, unit: f32) -> S::F32 {
         let one = s.splat(1.0);
-        if self.0.range.lo >= f32::MIN_POSITIVE {
+        if self.0.range.is_normal() {
             return one;
         }
         s.select(s.lt(q, s.splat(f32::MIN_POSITIVE)), s.splat(unit), one)

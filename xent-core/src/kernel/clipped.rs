@@ -9,9 +9,11 @@
 //! 3. That of any other is `-ln(p / (m + o))`, a quotient of at most about 1/2. Where the quotient is
 //!    tiny or subnormal, `ln(m + o) - ln(p)`.
 
+use super::distribution::{ClassRows, LaneTerms};
 use super::map::{Map, canonical, map_in_place};
+use super::rows_in_lanes::{self, Layout, Values};
 use super::tree::{BLOCK, Term, TreeSum, block_max, block_sum, lane_count};
-use crate::math::ln::ln;
+use crate::math::ln::{ln, ln_of_normal};
 use crate::math::ln_1p::ln_1p;
 use crate::math::pair::Pair;
 use crate::math::power::power;
@@ -75,6 +77,29 @@ pub(crate) struct ClipRange {
     pub(crate) hi: f32,
 }
 
+impl ClipRange {
+    /// Whether there is neither 0 nor a subnormal in it.
+    pub(super) const fn is_normal(self) -> bool {
+        self.lo >= f32::MIN_POSITIVE
+    }
+}
+
+/// `-v ln(clip(p))` with a range that is normal: the logarithm needs no selection.
+struct ClippedNormal<S: Simd>(Clipped<S>);
+
+impl<S: Simd> Term<S> for ClippedNormal<S> {
+    const PAD: (f32, f32) = Clipped::<S>::PAD;
+
+    #[inline(always)]
+    fn of(&mut self, s: S, p: S::F32, v: S::F32) -> S::F32 {
+        let Clipped { lo, hi, hidden, .. } = self.0;
+        let loss = s.sub(s.splat(0.0), ln_of_normal(s, clip(s, p, lo, hi)));
+        let (absent, is_number) = (s.eq(v, s.splat(0.0)), s.eq(p, p));
+        let term = s.select(absent, s.splat(0.0), s.mul(v, loss));
+        s.select(is_number, term, s.select(absent, hidden, p))
+    }
+}
+
 impl<S: Simd> Map<S> for Clipped<S> {
     #[inline(always)]
     fn of(&self, s: S, p: S::F32, _: S::F32) -> S::F32 {
@@ -120,7 +145,54 @@ pub(crate) fn loss_sum<S: Simd>(
     hides: bool,
 ) {
     for (p, v) in p.chunks(BLOCK).zip(v.chunks(BLOCK)) {
-        sum.push(block_sum(s, p, v, &mut Clipped::new(s, range, gamma, hides)));
+        let mut term = Clipped::new(s, range, gamma, hides);
+        sum.push(if gamma == 0.0 && range.is_normal() {
+            block_sum(s, p, v, &mut ClippedNormal(term))
+        } else {
+            block_sum(s, p, v, &mut term)
+        });
+    }
+}
+
+/// What the classes of rows side by side count; of a class that has a weight, NaN where its probability is.
+struct ShownTerms<'a, S: Simd> {
+    terms: LaneTerms<'a, S>,
+    class_weights: &'a [f32],
+}
+
+impl<S: Simd> Values<S> for ShownTerms<'_, S> {
+    #[inline(always)]
+    fn of(&self, s: S, class: usize, column: S::F32) -> S::F32 {
+        let v = self.terms.of(s, class, column);
+        let weight = self.class_weights.get(class).copied().unwrap_or(0.0);
+        if weight == 0.0 { v } else { s.select(s.eq(column, column), v, column) }
+    }
+}
+
+/// Losses of rows whose terms are summed over the classes and that fit in lanes, one for each element of
+/// `out`.
+#[inline(always)]
+pub(crate) fn losses_in_lanes<S: Simd>(
+    s: S,
+    p: &[f32],
+    layout: Layout,
+    rows: ClassRows<'_>,
+    range: ClipRange,
+    gamma: f32,
+    out: &mut [f32],
+) {
+    let class_weights = rows.terms.class_weights;
+    for (group, out) in out.chunks_mut(S::LANES).enumerate() {
+        let first = group * S::LANES;
+        let p = p.get(first * layout.row_stride..).unwrap_or(&[]);
+        let values = ShownTerms { terms: LaneTerms::new(s, &rows, first), class_weights };
+        let mut term = Clipped::new(s, range, gamma, !class_weights.is_empty());
+        let sum = if gamma == 0.0 && range.is_normal() {
+            rows_in_lanes::sums(s, p, layout, &mut ClippedNormal(term), &values)
+        } else {
+            rows_in_lanes::sums(s, p, layout, &mut term, &values)
+        };
+        s.store(values.terms.scaled(s, values.terms.times_alpha(s, sum)), out);
     }
 }
 

@@ -352,7 +352,7 @@ pub(crate) enum ClassTargets<'a> {
 }
 
 /// What the classes of the rows `first ..` count, a row in each lane.
-struct LaneTerms<'a, S: Simd> {
+pub(super) struct LaneTerms<'a, S: Simd> {
     rows: &'a ClassRows<'a>,
     first: usize,
     /// The labels as numbers.
@@ -361,7 +361,7 @@ struct LaneTerms<'a, S: Simd> {
 
 impl<'a, S: Simd> LaneTerms<'a, S> {
     #[inline(always)]
-    fn new(s: S, rows: &'a ClassRows<'a>, first: usize) -> Self {
+    pub(super) fn new(s: S, rows: &'a ClassRows<'a>, first: usize) -> Self {
         let mut numbers = [0.0; MAX_LANES];
         if let ClassTargets::Labels(labels) = rows.targets {
             for (to, &label) in numbers.iter_mut().zip(labels.get(first..).unwrap_or(&[])) {
@@ -407,20 +407,31 @@ impl<S: Simd> LaneTerms<'_, S> {
         states: &States<S>,
         extras: Extras,
     ) -> S::F32 {
-        let (rows, zero) = (self.rows, s.splat(0.0));
         let sum = if extras.gamma == 0.0 {
             rows_in_lanes::sums(s, x, layout, &mut TargetLoss::new(s, states), self)
         } else {
             let term = &mut FocalLoss(Classes::new(s, states, extras.gamma));
             rows_in_lanes::sums(s, x, layout, term, self)
         };
-        let mut loss = if rows.alpha == 0.0 { zero } else { s.mul(s.splat(rows.alpha), sum) };
+        let mut loss = self.times_alpha(s, sum);
         if extras.z_loss != 0.0 {
             let lse = self.lse(s, states);
             loss = s.add(loss, s.mul(s.mul(s.splat(extras.z_loss), lse), lse));
         }
-        let loss = s.select(states.are_finite(s), loss, s.splat(f32::NAN));
-        let scale = self.scales(s);
+        self.scaled(s, s.select(states.are_finite(s), loss, s.splat(f32::NAN)))
+    }
+
+    /// The sums of terms times the factor of every term.
+    #[inline(always)]
+    pub(super) fn times_alpha(&self, s: S, sum: S::F32) -> S::F32 {
+        let alpha = self.rows.alpha;
+        if alpha == 0.0 { s.splat(0.0) } else { s.mul(s.splat(alpha), sum) }
+    }
+
+    /// The losses of rows times the factors of the rows; 0 in a row that counts nothing.
+    #[inline(always)]
+    pub(super) fn scaled(&self, s: S, loss: S::F32) -> S::F32 {
+        let (zero, scale) = (s.splat(0.0), self.scales(s));
         canonical(s, s.select(s.eq(scale, zero), zero, s.mul(scale, loss)))
     }
 

@@ -125,7 +125,7 @@ impl<'w> ClassOptions<'w> {
     }
 
     /// What makes of a target what its class counts, for rows of `classes`.
-    pub(super) fn terms(&self, classes: usize) -> ClassTerms<'_> {
+    pub(super) fn terms(&self, classes: usize) -> ClassTerms<'w> {
         ClassTerms {
             class_weights: self.class_weights.unwrap_or(&[]),
             shown: &[],

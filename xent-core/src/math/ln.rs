@@ -36,10 +36,7 @@ pub(crate) fn ln<S: Simd>(s: S, x: S::F32) -> S::F32 {
     let normal = s.select(subnormal, s.mul(x, s.splat(16_777_216.0)), x);
     let shift = s.select(subnormal, s.splat(24.0), s.splat(0.0));
 
-    let bits = s.bits(normal);
-    let k = s.shr_23(s.sub_i32(bits, s.splat_i32(SQRT_HALF_BITS)));
-    let f = s.sub(s.with_bits(s.sub_i32(bits, s.shl_23(k))), s.splat(1.0));
-    let y = ln_1p_reduced(s, s.sub(s.to_f32(k), shift), f, s.splat(0.0));
+    let y = ln_shifted(s, normal, shift);
 
     // In this order: 0 and NaN are not positive, +inf is not finite.
     let y = s.select(s.lt(x, s.splat(f32::INFINITY)), y, x);
@@ -47,10 +44,31 @@ pub(crate) fn ln<S: Simd>(s: S, x: S::F32) -> S::F32 {
     s.select(s.lt(s.splat(0.0), x), y, at_most_0)
 }
 
-/// `k ln 2 + ln(1 + f + f_lo)` for an integer `k`, `1 + f` in [sqrt(1/2), sqrt(2)] and `f_lo` at most
-/// half an ULP of `f`.
+/// The bits of [`ln`] for normal positive `x`, which need no selection; unspecified for others.
 #[inline(always)]
-pub(super) fn ln_1p_reduced<S: Simd>(s: S, k: S::F32, f: S::F32, f_lo: S::F32) -> S::F32 {
+pub(crate) fn ln_of_normal<S: Simd>(s: S, x: S::F32) -> S::F32 {
+    ln_shifted(s, x, s.splat(0.0))
+}
+
+/// `ln(x) - shift ln 2` for a normal positive `x`.
+#[inline(always)]
+fn ln_shifted<S: Simd>(s: S, x: S::F32, shift: S::F32) -> S::F32 {
+    let bits = s.bits(x);
+    let k = s.shr_23(s.sub_i32(bits, s.splat_i32(SQRT_HALF_BITS)));
+    let f = s.sub(s.with_bits(s.sub_i32(bits, s.shl_23(k))), s.splat(1.0));
+    ln_reduced(s, s.sub(s.to_f32(k), shift), f)
+}
+
+/// `k ln 2 + ln(1 + f)` for an integer `k` and `1 + f` in [sqrt(1/2), sqrt(2)].
+#[inline(always)]
+pub(super) fn ln_reduced<S: Simd>(s: S, k: S::F32, f: S::F32) -> S::F32 {
+    let (_, small) = squares(s, f);
+    with_exponent(s, k, f, small)
+}
+
+/// `f^2`, and `ln(1 + f) - f`, for `1 + f` in [sqrt(1/2), sqrt(2)].
+#[inline(always)]
+pub(super) fn squares<S: Simd>(s: S, f: S::F32) -> (S::F32, S::F32) {
     let f2 = s.mul(f, f);
     let f4 = s.mul(f2, f2);
     // Pairs of terms first, which shortens the chain of dependent operations by half.
@@ -63,9 +81,12 @@ pub(super) fn ln_1p_reduced<S: Simd>(s: S, k: S::F32, f: S::F32, f_lo: S::F32) -
     let d48 = s.mul_add(f4, s.splat(D[8]), d47);
     let d = s.mul_add(f4, d48, d03);
 
-    // f^2 (f d - 1/2), then what f_lo adds: f_lo / (1 + f), of which f_lo (1 - f + f^2) is enough.
-    let small = s.mul(f2, s.mul_add(f, d, s.splat(-0.5)));
-    let small = s.add(small, s.mul(f_lo, s.add(s.sub(s.splat(1.0), f), f2)));
+    (f2, s.mul(f2, s.mul_add(f, d, s.splat(-0.5))))
+}
+
+/// `k ln 2 + (f + small)` for an integer `k`.
+#[inline(always)]
+pub(super) fn with_exponent<S: Simd>(s: S, k: S::F32, f: S::F32, small: S::F32) -> S::F32 {
     let small = s.mul_add(k, s.splat(LN_2_LO), small);
 
     let k_ln_2 = s.mul(k, s.splat(LN_2_HI));

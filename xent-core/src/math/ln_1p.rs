@@ -4,9 +4,9 @@
 //! 2. `1 + f = 2^-k (1 + x)`: `f = 2^-k x + (2^-k - 1)`, both terms exact, their sum kept with its
 //!    rounding error. With `k = 0`, `f` is `x` itself, so no digit of it is lost and no quotient
 //!    corrects for one.
-//! 3. The rest is that of `ln.rs`.
+//! 3. The rest is that of `ln.rs`, with what the error adds to the small terms.
 
-use super::ln::{SQRT_HALF_BITS, ln_1p_reduced};
+use super::ln::{SQRT_HALF_BITS, squares, with_exponent};
 use crate::simd::Simd;
 
 /// `ln(1 + x)`; -inf at -1, NaN below it, +inf at +inf, NaN at NaN. Within 1 ULP.
@@ -47,5 +47,9 @@ fn ln_1p_of_exponent<S: Simd>(s: S, x: S::F32, k: S::I32, power: S::F32) -> S::F
     let f = s.add(a, b);
     let b_part = s.sub(f, a);
     let f_lo = s.add(s.sub(a, s.sub(f, b_part)), s.sub(b, b_part));
-    ln_1p_reduced(s, s.to_f32(k), f, f_lo)
+
+    // What f_lo adds: f_lo / (1 + f), of which f_lo (1 - f + f^2) is enough.
+    let (f2, small) = squares(s, f);
+    let small = s.add(small, s.mul(f_lo, s.add(s.sub(s.splat(1.0), f), f2)));
+    with_exponent(s, s.to_f32(k), f, small)
 }

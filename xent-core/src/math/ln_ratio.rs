@@ -8,7 +8,7 @@
 //!    4.3), so the division has the one rounding of `f`, and a quotient near 1 keeps its digits.
 //! 4. `k ln 2 + ln(1 + f)` as in `ln.rs`.
 
-use super::ln::{SQRT_HALF_BITS, ln_1p_reduced};
+use super::ln::{SQRT_HALF_BITS, ln_reduced};
 use crate::simd::Simd;
 
 /// `ln(a / b)` for positive finite `a` and `b`, within 1.5 ULP; some finite number where one is 0.
@@ -26,7 +26,7 @@ pub(crate) fn ln_ratio<S: Simd>(s: S, a: S::F32, b: S::F32) -> S::F32 {
     let scale = s.select(above, s.splat(0.5), s.select(below, s.splat(2.0), one));
 
     let f = s.div(s.sub(s.mul(a, scale), b), b);
-    ln_1p_reduced(s, s.add(k, carry), f, zero)
+    ln_reduced(s, s.add(k, carry), f)
 }
 
 /// `(x', k)` with `x = 2^k x'` and `x'` between `sqrt(1/2)` and `sqrt(2)`.

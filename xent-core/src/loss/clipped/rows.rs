@@ -1,10 +1,11 @@
 //! How the rows of a [`ClippedCrossEntropy`] are computed.
 
 use super::ClippedCrossEntropy;
+use crate::Backend;
 use crate::kernel::clipped::Normalizer;
 use crate::kernel::tree::{BLOCK, TreeSum};
 use crate::loss::options::{ClassOptions, Row};
-use crate::loss::{RowLoss, Scratch, canonical, weighted};
+use crate::loss::{BATCH, RowLoss, Scratch, canonical, weighted};
 use crate::targets::{Kind, Targets};
 use crate::{Error, Rows};
 
@@ -124,6 +125,32 @@ impl ClippedCrossEntropy<'_> {
         }
     }
 
+    /// The losses of rows whose terms are summed over the classes: in lanes where they fit, else row by row.
+    fn class_losses(&self, p: &Rows<'_>, targets: &Targets<'_>, out: &mut [f32]) {
+        if self.options.focal_alpha == 0.0 {
+            return out.fill(0.0);
+        }
+        p.for_runs(BATCH, |rows, run, layout| {
+            let (p, targets) = (p.range(rows.clone()), targets.range(rows.clone()));
+            let out = out.get_mut(rows).unwrap_or_default();
+            let batch = self.options.label_batch(&targets, &[], out.len());
+            // One row by itself takes less.
+            let gains = Backend::SIMD && out.len() > 1 && layout.fits_lanes();
+            if let (Some(targets), true) = (batch.class_targets(&targets), gains && !self.normalize)
+            {
+                let rows = batch.class_rows(targets, &self.options, p.classes());
+                let (clip, gamma) = (self.clip, self.options.focal_gamma);
+                return self.backend.clipped_losses_in_lanes(run, layout, rows, clip, gamma, out);
+            }
+            let (mut scratch, mut out) = (Scratch::CLEAR, out.iter_mut());
+            targets.for_tiles_of(&p, |rows, p, targets| {
+                for (row, out) in (0..rows.len()).zip(&mut out) {
+                    *out = self.row_loss(p, targets, row, &mut scratch);
+                }
+            });
+        });
+    }
+
     /// The loss of a row, and `factor` times its gradient in the place of its probabilities.
     fn row_gradient_of(
         &self,
@@ -218,12 +245,7 @@ impl RowLoss for ClippedCrossEntropy<'_> {
 
     fn losses(&self, p: &Rows<'_>, targets: &Targets<'_>, out: &mut [f32]) {
         if matches!(targets.kind, Kind::Distributions(_)) || self.reads_all_classes() {
-            let (mut scratch, mut out) = (Scratch::CLEAR, out.iter_mut());
-            return targets.for_tiles_of(p, |rows, p, targets| {
-                for (row, out) in (0..rows.len()).zip(&mut out) {
-                    *out = self.row_loss(p, targets, row, &mut scratch);
-                }
-            });
+            return self.class_losses(p, targets, out);
         }
         for (row, out) in out.iter_mut().enumerate() {
             let label = self.options.row(targets, row).and_then(|row| row.label);

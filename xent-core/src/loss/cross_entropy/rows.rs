@@ -1,14 +1,13 @@
 //! How the rows of a [`CrossEntropy`] are computed: many at a time where their layout, classes and options
 //! have a kernel for it, else one by one.
 
-use core::ops::Range;
-
 use super::CrossEntropy;
-use crate::kernel::distribution::{ClassRows, ClassTargets, GradientTerms};
-use crate::kernel::label::{Extras, LabelRows};
+use crate::kernel::distribution::{ClassTargets, GradientTerms};
+use crate::kernel::label::Extras;
 use crate::kernel::logits::LogitTransform;
 use crate::kernel::rows_in_lanes::{Layout, SHORT, TILE};
 use crate::kernel::tree::{BLOCK, TreeSum};
+use crate::loss::label_batch::LabelBatch;
 use crate::loss::logit_row::LogitRow;
 use crate::loss::options::{ClassOptions, Row, check_weight};
 use crate::loss::{BATCH, RowLoss, Scratch, canonical, weighted};
@@ -30,29 +29,7 @@ impl CrossEntropy<'_> {
         self.options.label_smoothing == 0.0
     }
 
-    /// What the rows of a batch count, which were lowered by `offsets`, or not at all.
-    fn label_batch(&self, targets: &Targets<'_>, offsets: &[f32], n_rows: usize) -> LabelBatch {
-        let mut batch = LabelBatch::NONE;
-        for (to, &offset) in batch.offsets.iter_mut().zip(offsets) {
-            *to = offset;
-        }
-        for row in 0..n_rows.min(BATCH) {
-            let Some(Row { label, sample_weight }) = self.options.row(targets, row) else {
-                continue;
-            };
-            // Without a label only the sample weight is of use.
-            let label = label.unwrap_or(0);
-            let to = batch.labels.get_mut(row).zip(batch.weights.get_mut(row));
-            if let (Some((to, weight)), Some(scale)) = (to, batch.scales.get_mut(row)) {
-                *to = label;
-                *weight = self.options.class_weight(label) * self.options.focal_alpha;
-                *scale = sample_weight;
-            }
-        }
-        batch
-    }
-
-    /// The same, for logits that the transform was done to.
+    /// The same loss of logits that the transform was done to.
     fn of_transformed(&self) -> Self {
         CrossEntropy { transform: LogitTransform::NONE, ..*self }
     }
@@ -98,7 +75,7 @@ impl CrossEntropy<'_> {
         let row_offsets = offsets.get_mut(..n_rows).unwrap_or_default();
         let rows = Layout::contiguous(classes);
         self.backend.transformed_tile(x, rows, &self.transform, &mut tile, row_offsets);
-        let mut batch = self.label_batch(targets, &offsets, n_rows);
+        let mut batch = self.options.label_batch(targets, &offsets, n_rows);
         let label_only = class_targets.is_none() && self.reads_label_only();
         if label_only && self.z_loss == 0.0 {
             // As in the kernel of rows with labels, a label of weight 0 takes its row with it.
@@ -106,13 +83,8 @@ impl CrossEntropy<'_> {
                 *scale = if weight == 0.0 { 0.0 } else { *scale };
             }
         }
-        let class_rows = ClassRows {
-            targets: class_targets.unwrap_or(ClassTargets::Labels(&batch.labels)),
-            terms: self.options.terms(classes),
-            alpha: self.options.focal_alpha,
-            scales: &batch.scales,
-            offsets: &batch.offsets,
-        };
+        let class_targets = class_targets.unwrap_or(ClassTargets::Labels(&batch.labels));
+        let class_rows = batch.class_rows(class_targets, &self.options, classes);
         let (extras, mut class_losses) = (self.extras(), [0.0; BATCH]);
         let out = if label_only {
             // The bits of the loss without a gradient.
@@ -137,7 +109,7 @@ impl CrossEntropy<'_> {
             let (x, targets) = (x.range(rows.clone()), targets.range(rows.clone()));
             let offsets = offsets.get(rows.clone()).unwrap_or(&[]);
             let out = out.get_mut(rows).unwrap_or_default();
-            let mut batch = self.label_batch(&targets, offsets, out.len());
+            let mut batch = self.options.label_batch(&targets, offsets, out.len());
             if label_only {
                 self.label_losses(&x, &mut batch, run, layout, out);
             } else {
@@ -178,21 +150,9 @@ impl CrossEntropy<'_> {
         layout: Layout,
         out: &mut [f32],
     ) {
-        let class_targets = match &targets.kind {
-            Kind::Labels(_) => Some(ClassTargets::Labels(&batch.labels)),
-            Kind::Distributions(y) => {
-                y.as_run().map(|(y, layout)| ClassTargets::Distributions(y, layout))
-            }
-        };
         let in_lanes = layout.fits_lanes() && self.transform == LogitTransform::NONE;
-        if let (Some(targets), true) = (class_targets, in_lanes) {
-            let rows = ClassRows {
-                targets,
-                terms: self.options.terms(x.classes()),
-                alpha: self.options.focal_alpha,
-                scales: &batch.scales,
-                offsets: &batch.offsets,
-            };
+        if let (Some(targets), true) = (batch.class_targets(targets), in_lanes) {
+            let rows = batch.class_rows(targets, &self.options, x.classes());
             return self.backend.losses_in_lanes(run, layout, rows, self.extras(), out);
         }
         let (mut scratch, mut out) = (Scratch::CLEAR, out.iter_mut().zip(&batch.offsets));
@@ -344,7 +304,7 @@ impl CrossEntropy<'_> {
         }
         let loss = if label.is_some() {
             // The bits of the loss without a gradient.
-            let mut batch = self.label_batch(&targets.range(row..row + 1), &[], 1);
+            let mut batch = self.options.label_batch(&targets.range(row..row + 1), &[], 1);
             self.label_loss(&logits, &state, &mut batch, 0, scratch)
         } else {
             canonical(sample_weight * self.class_loss(&logits, &state, targets, position, scratch))
@@ -415,33 +375,6 @@ pub(super) fn plain_label_losses(
     });
 }
 
-/// What up to [`BATCH`] rows with labels count; those that are ignored nothing.
-struct LabelBatch {
-    labels: [usize; BATCH],
-    weights: [f32; BATCH],
-    scales: [f32; BATCH],
-    offsets: [f32; BATCH],
-}
-
-impl LabelBatch {
-    const NONE: LabelBatch = LabelBatch {
-        labels: [0; BATCH],
-        weights: [0.0; BATCH],
-        scales: [0.0; BATCH],
-        offsets: [0.0; BATCH],
-    };
-
-    fn rows(&self, range: Range<usize>, factor: f32) -> LabelRows<'_> {
-        LabelRows {
-            labels: self.labels.get(range.clone()).unwrap_or(&[]),
-            weights: self.weights.get(range.clone()).unwrap_or(&[]),
-            scales: self.scales.get(range.clone()).unwrap_or(&[]),
-            offsets: self.offsets.get(range).unwrap_or(&[]),
-            factor,
-        }
-    }
-}
-
 impl RowLoss for CrossEntropy<'_> {
     fn options(&self) -> &ClassOptions<'_> {
         &self.options
@@ -486,7 +419,7 @@ impl RowLoss for CrossEntropy<'_> {
         let classes = out.len().checked_div(losses.len()).unwrap_or(0).max(1);
         let plain_logits = self.transform == LogitTransform::NONE;
         if matches!(targets.kind, Kind::Labels(_)) && self.reads_label_only() && plain_logits {
-            let batch = self.label_batch(targets, &[], losses.len());
+            let batch = self.options.label_batch(targets, &[], losses.len());
             let (rows, extras) = (batch.rows(0..losses.len(), factor), self.extras());
             if let Some(x) = x.and_then(Rows::as_contiguous) {
                 return self.backend.label_gradients(x, classes, rows, extras, losses, out);
