@@ -392,10 +392,10 @@ impl<'a> Distilled<'a> {
         exp(self.q.ln(class))
     }
 
-    /// `ln(q_c / p_c)`: differences of logits first, which are exact where the rows are near.
+    /// `ln(q_c / p_c)`: the difference of the logits first, which is exact where the rows are near.
     fn z(&self, class: usize) -> f64 {
         let (p, q) = (&self.p, &self.q);
-        let difference = (at(q.x, class) - q.m) - (at(p.x, class) - p.m);
+        let difference = Sum::of([at(q.x, class), -q.m, -at(p.x, class), p.m].into_iter());
         difference / p.temperature - (log1p(q.s) - log1p(p.s))
     }
 

@@ -390,6 +390,20 @@ fn a_student_that_comes_near_its_teacher_keeps_the_digits_of_its_loss() {
 }
 
 #[test]
+fn a_gradient_has_the_digits_of_a_difference_far_below_the_distance_of_its_logits() {
+    // Over the distance of 66, in f64 too, nothing would be left of the difference.
+    let (difference, distance) = (7.2164497e-15_f32, 65.98826_f32);
+    let (student, teacher) = ([distance, 0.0, -48.7], [distance, -difference, -48.7]);
+    let row = DistillationCase::new(&student, &teacher, 1.0);
+    let [value, _] = row.gradient(1, 1.0);
+    let want = (-f64::from(distance)).exp() * f64::from(difference);
+    assert!((value / want - 1.0).abs() < 1e-9, "the reference: {value:e}, {want:e}");
+    let mut ledger = Ledger::new("distillation, gradient of a small difference");
+    check_gradient(&row, &mut ledger, 1.0, &|| "a small difference".to_string());
+    check_loss(&row, &mut ledger, &|| "a small difference".to_string());
+}
+
+#[test]
 fn equal_rows_have_no_divergence_and_an_offset_changes_none() {
     for n in LENGTHS {
         let mut random = Random::new(n as u64);

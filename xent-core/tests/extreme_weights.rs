@@ -250,6 +250,23 @@ fn a_gradient_by_a_subnormal_probability_is_weighted_before_it_overflows() {
 }
 
 #[test]
+fn a_normalised_gradient_by_a_small_part_of_a_large_sum_is_scaled_before_it_overflows() {
+    // Their quotient is beyond f32, the gradient is not.
+    let row = [1e-30_f32, 4e8, 1.6e9, 1.0];
+    let y = [0.25, 0.25, 0.25, 0.25];
+    let sum: f64 = row.iter().map(|&p| f64::from(p)).sum();
+    for backend in Backend::all() {
+        let loss = ClippedCrossEntropy::new().clip(0.0, 1.0).normalize(true).backend(backend);
+        let mut gradient = [0.0; 4];
+        loss.row_gradient(&row, &y, &mut gradient).unwrap();
+        for (got, p) in gradient.into_iter().zip(row) {
+            let want = 1.0 / sum - 0.25 / f64::from(p);
+            assert_near(f64::from(got), want, backend.name());
+        }
+    }
+}
+
+#[test]
 fn a_probability_of_0_beside_a_label_keeps_the_digits_of_a_small_gradient() {
     // Classes that are not the label have one and the same gradient, whatever their probabilities.
     let p = [0.0, 4.736932e-7, 0.7333161, 1e-40, 5.871207e-7, 6.1905814e-7];

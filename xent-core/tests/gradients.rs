@@ -99,6 +99,18 @@ fn the_slope_of_a_cap_may_be_subnormal() {
     }
 }
 
+/// Found by fuzzing: divided by the cap such a logit is a few steps of 2^-149, and 0 the next time.
+#[test]
+fn a_cap_leaves_a_subnormal_logit_what_it_is() {
+    let mut ledgers = ["loss", "gradient"].map(Ledger::new);
+    let options = Options { z_loss: 1.0, temperature: 0.75, soft_cap: 50.0, ..Options::default() };
+    for steps in (0..200).chain([10_000, 0x0080_0000, 0x1000_0000]) {
+        let x = [f32::from_bits(steps)];
+        check_logits(ledgers.each_mut(), &x, Some(0), &[1.0], &options, &|| format!("{x:?}"));
+        check_logits(ledgers.each_mut(), &x, None, &[1.0], &options, &|| format!("{x:?}"));
+    }
+}
+
 /// Found by fuzzing: a mean over 1,041 rows weighs a gradient before it is divided by 1/8.
 #[test]
 fn a_temperature_multiplies_the_step_of_a_small_weight() {

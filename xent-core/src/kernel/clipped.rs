@@ -470,15 +470,16 @@ pub(crate) fn normalized_gradient_in_place<S: Simd>(
     let (zero, one, total) = (s.splat(0.0), s.splat(1.0), s.splat(total));
     let scale = s.div(s.splat(scale), normalized.sum);
     let (large, small) = (s.splat(LARGE_UNIT), s.splat(SMALL_UNIT));
+    // A quotient by what is less than these would overflow before it is scaled.
+    let (_, sum) = n.sums();
+    let far = s.splat((TINY * sum).max(f32::MIN_POSITIVE));
     for (p, v) in p.chunks_mut(S::LANES).zip(v.chunks(S::LANES)) {
         let (x, v) = (s.load(p, 1.0), s.load(v, 0.0));
         let slope = normalized.slope(s, x, v);
         let others = s.select(s.eq(x, normalized.max), normalized.others, s.sub(normalized.sum, x));
-        // A quotient by a subnormal x would overflow before it is scaled; without a term of its own the unit
-        // would only take digits of a small total.
-        let x_counts = s.select(s.eq(slope, zero), one, x);
-        let tiny = s.lt(x_counts, s.splat(f32::MIN_POSITIVE));
-        let (unit, by_unit) = (s.select(tiny, large, one), s.select(tiny, small, one));
+        // Without a term of its own the unit would only take digits of a small total.
+        let is_far = s.lt(s.select(s.eq(slope, zero), normalized.sum, x), far);
+        let (unit, by_unit) = (s.select(is_far, large, one), s.select(is_far, small, one));
         // With 0 added, for 1 / -0 is -inf.
         let quotient = s.div(others, s.mul(s.add(x, zero), unit));
         let own = s.select(s.eq(slope, zero), zero, s.mul(slope, quotient));

@@ -54,7 +54,13 @@ impl<S: Simd> Transform<S> {
 
     #[inline(always)]
     fn capped(&self, s: S, x: S::F32) -> S::F32 {
-        if self.caps { s.mul(self.cap, tanh(s, s.div(x, self.cap))) } else { x }
+        if !self.caps {
+            return x;
+        }
+        let quotient = s.div(x, self.cap);
+        let capped = s.mul(self.cap, tanh(s, quotient));
+        // Up to 2^-75 the cap changes nothing, and a quotient that is subnormal would.
+        s.select(s.eq(s.mul(quotient, quotient), s.splat(0.0)), x, capped)
     }
 
     #[inline(always)]
