@@ -211,6 +211,29 @@ fn a_binary_gradient_is_as_far_as_all_its_factors_together() {
 }
 
 #[test]
+fn a_total_of_elements_keeps_its_digits_under_two_weights_that_are_small_together() {
+    let x = Rows::new(&LOGITS, 3, 3).unwrap();
+    let y = Rows::new(&[1.0; 9], 3, 3).unwrap();
+    let sum: f64 = LOGITS.iter().map(|&x| (-f64::from(x)).exp().ln_1p()).sum();
+    // Their product is subnormal, neither is, and the second is not even small by itself.
+    let (positive, sample) = (1e-37_f32, 1e-8_f32);
+    let want = sum * f64::from(positive) * f64::from(sample);
+    let (pos_weights, sample_weights) = ([positive; 3], [sample; 3]);
+    for backend in Backend::all() {
+        let loss = BinaryCrossEntropy::new().backend(backend).pos_weights(&pos_weights);
+        let targets = BinaryTargets::new(y).with_sample_weights(&sample_weights);
+        let total = loss.total(x, targets).unwrap();
+        assert!(
+            (total.sum() / want - 1.0).abs() < 1e-6,
+            "{backend:?}: {:e}, {want:e}",
+            total.sum()
+        );
+        let of_gradient = loss.gradient(x, targets, Reduction::Sum, &mut [0.0; 9]).unwrap();
+        assert_eq!(of_gradient, total);
+    }
+}
+
+#[test]
 fn a_gradient_by_a_subnormal_probability_is_weighted_before_it_overflows() {
     let (tiny, weight) = (1e-40_f32, 1e-10_f32);
     let want = -f64::from(weight) / f64::from(tiny);

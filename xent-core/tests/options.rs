@@ -833,6 +833,22 @@ fn z_loss_is_added_after_class_weights_and_before_the_sample_weight() {
 }
 
 #[test]
+fn a_label_of_weight_0_takes_its_row_with_it_also_of_many_transformed_classes() {
+    let mut weights = [1.0; 40];
+    weights[7] = 0.0;
+    let mut x = [0.5; 40];
+    (x[3], x[9]) = (f32::NAN, f32::INFINITY);
+    for backend in Backend::all() {
+        let loss = CrossEntropy::new().backend(backend).class_weights(&weights);
+        for loss in [loss, loss.temperature(2.0), loss.soft_cap(30.0).focal_alpha(0.25)] {
+            let mut gradient = [7.0; 40];
+            assert_eq!(loss.row_gradient(&x, 7, &mut gradient), Ok(0.0), "{loss:?}");
+            assert_eq!(gradient, [0.0; 40], "{loss:?}");
+        }
+    }
+}
+
+#[test]
 fn the_denominators_of_means() {
     let x = [0.0; 8];
     let rows = Rows::new(&x, 4, 2).unwrap();
@@ -877,6 +893,8 @@ fn the_denominators_of_means() {
         {
             let got = loss.gradient_factor(targets, 4, reduction).unwrap();
             assert_eq!(got as f32, factor as f32);
+            let clipped = ClippedCrossEntropy::new().ignore(-1).class_weights(&[1.0, 3.0]);
+            assert_eq!(clipped.gradient_factor(targets, 4, reduction), Ok(got));
             let mut gradient = [7.0; 8];
             loss.gradient(rows, targets, reduction, &mut gradient).unwrap();
             for (got, sum) in gradient.into_iter().zip(sum) {
@@ -889,6 +907,7 @@ fn the_denominators_of_means() {
         {
             let got = binary.gradient_factor(targets, reduction).unwrap();
             assert_eq!(got as f32, factor as f32);
+            assert_eq!(clipped.gradient_factor(targets, reduction), Ok(got));
             let mut gradient = [7.0; 8];
             binary.gradient(rows, targets, reduction, &mut gradient).unwrap();
             assert_eq!(gradient[0], -factor as f32);
