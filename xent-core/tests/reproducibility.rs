@@ -402,6 +402,31 @@ fn hash(values: &[f32]) -> u64 {
 }
 
 #[test]
+fn the_softmax_of_rows_is_that_of_each_row() {
+    for classes in [1, 2, 7, 10, 31, 32, 33, 64, 100] {
+        for n_rows in [1, 2, 3, 7, 8, 9, 17, 33] {
+            let mut random = Random::new((classes * n_rows) as u64);
+            let x: Vec<f32> = (0..n_rows * classes).map(|_| (random.unit() - 0.5) * 30.0).collect();
+            let rows = Rows::new(&x, n_rows, classes).unwrap();
+            for backend in Backend::all() {
+                let (mut p, mut ln_p) = (vec![f32::NAN; x.len()], vec![f32::NAN; x.len()]);
+                backend.softmax_rows(rows, &mut p).unwrap();
+                backend.log_softmax_rows(rows, &mut ln_p).unwrap();
+                let (mut want_p, mut want_ln_p) = (p.clone(), p.clone());
+                let want = want_p.chunks_mut(classes).zip(want_ln_p.chunks_mut(classes));
+                for (x, (p, ln_p)) in x.chunks(classes).zip(want) {
+                    backend.softmax(x, p).unwrap();
+                    backend.log_softmax(x, ln_p).unwrap();
+                }
+                let what = || format!("{backend:?}, {n_rows} rows of {classes}");
+                assert_same_bits(&p, &want_p, &what);
+                assert_same_bits(&ln_p, &want_ln_p, &what);
+            }
+        }
+    }
+}
+
+#[test]
 fn no_rounding_has_changed() {
     // A change of these is a change of results: list it in the changelog.
     let golden = [0x1778_ec16_2514_3e9c, 0x9b8e_9de9_d5c3_9753];
