@@ -9,8 +9,8 @@ use common::{
 };
 use proptest::prelude::*;
 use xent_core::{
-    Backend, Distillation, Error, LossTotal, Rows, accuracy, entropy_rows, js_divergence_rows,
-    kl_divergence_rows, reference,
+    Backend, Distillation, Error, LossTotal, Reduction, Rows, accuracy, entropy_rows,
+    js_divergence_rows, kl_divergence_rows, reference,
 };
 
 const INF: f32 = f32::INFINITY;
@@ -704,6 +704,25 @@ fn layout_and_neighbours_change_no_bit_of_a_divergence() {
                 let loss = Distillation::new().temperature(1.7).backend(backend);
                 assert_is(loss.row(x, y).unwrap(), want[3 * n_rows + row]);
             }
+        }
+    }
+}
+
+#[test]
+fn a_mean_of_divergences_is_over_the_rows() {
+    let (x, y) = ([0.5, 1.0, -2.0, 3.0, 0.0, 0.25], [1.0, 0.0, 0.0, 2.0, -1.0, 0.0]);
+    let [x, y] = [&x, &y].map(|x| Rows::new(x, 3, 2).unwrap());
+    for backend in Backend::all() {
+        let loss = Distillation::new().backend(backend);
+        let (mut sum, mut mean) = ([UNTOUCHED; 6], [UNTOUCHED; 6]);
+        let total = loss.gradient(x, y, Reduction::Sum, &mut sum).unwrap();
+        assert_eq!(loss.gradient(x, y, Reduction::Mean, &mut mean), Ok(total));
+        assert_eq!((total.weight(), total.count()), (3.0, 3));
+        for reduction in [Reduction::Mean, Reduction::MeanCount] {
+            assert_eq!(loss.gradient_factor(3, reduction), Ok(f64::from(1.0_f32 / 3.0)));
+        }
+        for (mean, sum) in mean.into_iter().zip(sum) {
+            assert!((3.0 * mean - sum).abs() <= 2e-7 * sum.abs(), "{backend:?}: {mean}, {sum}");
         }
     }
 }
