@@ -709,6 +709,22 @@ fn layout_and_neighbours_change_no_bit_of_a_divergence() {
 }
 
 #[test]
+fn rows_without_a_softmax_have_a_gradient_of_nan_in_place_too() {
+    for backend in Backend::all() {
+        let loss = Distillation::new().backend(backend);
+        for (student, teacher) in [([NAN, 0.0], [0.0, 1.0]), ([0.0, 1.0], [0.0, INF])] {
+            let mut gradient = [UNTOUCHED; 2];
+            let of_row = loss.row_gradient(&student, &teacher, &mut gradient).unwrap();
+            assert!(of_row.is_nan() && gradient.iter().all(|g| g.is_nan()), "{backend:?}");
+            let mut x = student;
+            let teacher = Rows::new(&teacher, 1, 2).unwrap();
+            let total = loss.gradient_in_place(&mut x, teacher, Reduction::Sum).unwrap();
+            assert!(total.sum().is_nan() && x.iter().all(|g| g.is_nan()), "{backend:?}");
+        }
+    }
+}
+
+#[test]
 fn a_mean_of_divergences_is_over_the_rows() {
     let (x, y) = ([0.5, 1.0, -2.0, 3.0, 0.0, 0.25], [1.0, 0.0, 0.0, 2.0, -1.0, 0.0]);
     let [x, y] = [&x, &y].map(|x| Rows::new(x, 3, 2).unwrap());

@@ -301,6 +301,20 @@ fn binary_cross_entropy_with_options_of_logits_of_every_size() {
     }
 }
 
+/// Found by fuzzing: 1.5 times one step is two, and a logit of -10,590 counts both.
+#[test]
+fn a_subnormal_target_counts_the_step_of_its_weight() {
+    let mut ledgers = ["loss", "gradient"].map(Ledger::new);
+    for pos_weight in [0.3, 1.0, 1.5] {
+        let options = BinaryOptions { pos_weight, ..BinaryOptions::default() };
+        for y in [1e-45, 1e-44, 1e-40] {
+            let case = format!("{pos_weight}");
+            check_binary(ledgers.each_mut(), &[-10_590.0, -3.0, 0.0, 5.0], y, &options, &case);
+            check_clipped_binary(ledgers.each_mut(), &[1e-30, 0.25, 0.75], y, &options, &case);
+        }
+    }
+}
+
 #[test]
 fn clipped_binary_cross_entropy_with_options_of_probabilities_of_every_size() {
     let mut p: Vec<f32> = Vec::new();

@@ -849,6 +849,63 @@ fn a_label_of_weight_0_takes_its_row_with_it_also_of_many_transformed_classes() 
 }
 
 #[test]
+fn a_factor_of_0_leaves_no_gradient_whatever_the_rows_hold() {
+    for classes in [3, 40, 1500] {
+        let mut x = vec![0.5; 2 * classes];
+        (x[1], x[classes + 2]) = (2.0, f32::NAN);
+        let rows = Rows::new(&x, 2, classes).unwrap();
+        let y = vec![1.0 / classes as f32; 2 * classes];
+        let y = Targets::distributions(Rows::new(&y, 2, classes).unwrap());
+        let targets = [Targets::labels(&[1, 0]), y];
+        for backend in Backend::all() {
+            let (loss, clipped) = (CrossEntropy::new(), ClippedCrossEntropy::new());
+            let (loss, clipped) = (loss.backend(backend), clipped.backend(backend));
+            let mut gradient = vec![7.0; x.len()];
+            for targets in targets {
+                for loss in [loss, loss.temperature(2.0), loss.soft_cap(30.0).label_smoothing(0.1)]
+                {
+                    loss.gradient(rows, targets, 0.0, &mut gradient).unwrap();
+                    assert!(gradient.iter().all(|&g| g == 0.0), "{loss:?}, {classes}");
+                    gradient.fill(7.0);
+                }
+                for loss in [clipped, clipped.normalize(true), clipped.label_smoothing(0.1)] {
+                    loss.gradient(rows, targets, 0.0, &mut gradient).unwrap();
+                    assert!(gradient.iter().all(|&g| g == 0.0), "{loss:?}, {classes}");
+                    gradient.fill(7.0);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_transform_of_many_classes_that_lie_apart_changes_no_bit() {
+    let (classes, n_rows) = (1500, 3);
+    let mut random = Random::new(1500);
+    let x: Vec<f32> = (0..n_rows * classes).map(|_| (random.unit() - 0.5) * 40.0).collect();
+    let mut apart = x.clone();
+    for (i, &x) in x.iter().enumerate() {
+        apart[i % classes * n_rows + i / classes] = x;
+    }
+    let apart = Rows::channels_first(&apart, 1, classes, n_rows).unwrap();
+    let labels = [0, 1200, 1499];
+    for backend in Backend::all() {
+        let loss = CrossEntropy::new().backend(backend);
+        for loss in [loss.temperature(2.0), loss.soft_cap(30.0), loss.temperature(0.5).z_loss(0.1)]
+        {
+            for loss in [loss, loss.label_smoothing(0.1)] {
+                let mut losses = [f32::NAN; 3];
+                loss.rows(apart, &labels, &mut losses).unwrap();
+                let alone =
+                    x.chunks(classes).zip(labels).map(|(x, label)| loss.row(x, label).unwrap());
+                let alone: Vec<f32> = alone.collect();
+                assert_same_bits(&losses, &alone, &|| format!("{loss:?}"));
+            }
+        }
+    }
+}
+
+#[test]
 fn the_denominators_of_means() {
     let x = [0.0; 8];
     let rows = Rows::new(&x, 4, 2).unwrap();
