@@ -14,7 +14,7 @@ trap 'rm -rf "$work"' EXIT
 # Not that of the workspace, whose files are older than what a bug was compiled to.
 CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$work}/mutants
 # The suites compile once for each bug.
-export CARGO_TARGET_DIR CARGO_PROFILE_TEST_OPT_LEVEL=1 CARGO_PROFILE_TEST_DEBUG=0 RUST_BACKTRACE=0
+export CARGO_TARGET_DIR CARGO_PROFILE_TEST_OPT_LEVEL=0 CARGO_PROFILE_TEST_DEBUG=0 RUST_BACKTRACE=0
 export PROPTEST_CASES=40
 only=" $* "
 number=0
