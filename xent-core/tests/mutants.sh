@@ -74,7 +74,7 @@ mutant "reproducibility" kernel/rows_in_lanes.rs \
     's/n_rows.saturating_sub(1) \* self.row_stride + 1;/n_rows.saturating_sub(1) * self.row_stride;/'
 # Off-by-one edges: of a copied block; of a chunk; of the groups of a row.
 mutant "reproducibility" rows.rs 's/self.classes.saturating_sub(start).min(BLOCK);/self.classes.saturating_sub(start).min(BLOCK - 1);/'
-mutant "reproducibility" kernel/log_sum_exp.rs 's/if self.in_chunk == CHUNK {/if self.in_chunk > CHUNK {/'
+mutant "lib" kernel/log_sum_exp.rs 's/if self.in_chunk == CHUNK {/if self.in_chunk > CHUNK {/'
 mutant "reproducibility" kernel/rows_in_lanes.rs 's/let half = if i < 2 { 0 } else { 1 };/let half = if i < 3 { 0 } else { 1 };/'
 # The last bit of a coefficient: of a logarithm; of a hyperbolic tangent; of a table.
 mutant "reproducibility" math/ln.rs 's/0x3e11_9dd1/0x3e11_9dd0/'
