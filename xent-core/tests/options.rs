@@ -906,6 +906,15 @@ fn a_transform_of_many_classes_that_lie_apart_changes_no_bit() {
 }
 
 #[test]
+fn a_pushed_loss_of_weight_0_counts_but_adds_nothing() {
+    let mut total = LossTotal::EMPTY;
+    for (loss, weight) in [(f32::INFINITY, 0.0), (2.0, 1.5), (f32::NAN, 0.0)] {
+        total.push(loss, weight);
+    }
+    assert_eq!((total.sum(), total.weight(), total.count()), (3.0, 1.5, 3));
+}
+
+#[test]
 fn the_denominators_of_means() {
     let x = [0.0; 8];
     let rows = Rows::new(&x, 4, 2).unwrap();
