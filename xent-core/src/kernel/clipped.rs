@@ -478,7 +478,7 @@ pub(crate) fn normalized_gradient_in_place<S: Simd>(
         let slope = normalized.slope(s, x, v);
         let others = s.select(s.eq(x, normalized.max), normalized.others, s.sub(normalized.sum, x));
         // Without a term of its own the unit would only take digits of a small total.
-        let is_far = s.lt(s.select(s.eq(slope, zero), normalized.sum, x), far);
+        let is_far = s.lt(s.select(s.eq(slope, zero), far, x), far);
         let (unit, by_unit) = (s.select(is_far, large, one), s.select(is_far, small, one));
         // With 0 added, for 1 / -0 is -inf.
         let quotient = s.div(others, s.mul(s.add(x, zero), unit));
