@@ -107,11 +107,7 @@ impl LogSumExp {
     #[inline(never)] // once a block and more: one copy of it
     pub fn merge(self, other: LogSumExp) -> LogSumExp {
         let (big, small) = if self.max >= other.max { (self, other) } else { (other, self) };
-        if small.max == f32::NEG_INFINITY
-            || big.max == f32::INFINITY
-            || big.max.is_nan()
-            || small.max.is_nan()
-        {
+        if !(big.max - small.max).is_finite() {
             return LogSumExp::merge_special(big, small);
         }
         let one_more = Pair::new(SCALE, 0.0).add(small.scaled_sum);
@@ -123,7 +119,7 @@ impl LogSumExp {
         LogSumExp::from_parts(big.max, big.scaled_sum.add(one_more))
     }
 
-    /// Where one side is empty, infinite or NaN.
+    /// Where one side is empty, infinite or NaN, or the smaller counts for nothing.
     fn merge_special(big: LogSumExp, small: LogSumExp) -> LogSumExp {
         if big.max.is_nan() || small.max.is_nan() { LogSumExp::NAN } else { big }
     }

@@ -1,4 +1,4 @@
-"""Makes the constants of xent-core/src/math/pair.rs: ln 2 / 64 in four parts and 2^(j/64) in two.
+"""Makes the constants of xent-core/src/math/pair.rs: ln 2 / 64 in four parts and 2^(j/8) and 2^(j/64) in two.
 
 Run: python3 xent-core/tools/pair_tables.py   (needs mpmath)
 """
@@ -33,7 +33,9 @@ for _ in range(3):
 parts.append(f32(rest))
 print("LN_2_BY_64:", ", ".join(f"f32::from_bits({bits(p)})" for p in parts))
 print("SIXTY_FOUR_BY_LN_2:", bits(f32(1 / step)))
-for j in range(64):
-    power = mpf(2) ** (mpf(j) / 64)
-    hi = f32(power)
-    print(f"    ({bits(hi)}, {bits(f32(power - hi))}),")
+for n in 8, 64:
+    print(f"EXP2_BY_{n}:")
+    for j in range(8):
+        power = mpf(2) ** (mpf(j) / n)
+        hi = f32(power)
+        print(f"    [{bits(hi)}, {bits(f32(power - hi))}],")

@@ -134,35 +134,35 @@ fn push_block<S: Simd>(
     s: S,
     state: LogSumExp,
     x: &[f32],
-    max: Option<f32>,
+    known: Option<f32>,
     next: &[f32],
 ) -> (LogSumExp, Option<f32>) {
-    let m = match max {
+    let m = match known {
         Some(m) => m,
         None => block_max(s, x),
     };
     let running = state.max();
-    let is_new = m > running && m < f32::INFINITY;
-    let is_below = m <= running && running.is_finite();
-    if !(is_new || is_below) {
+    let is_new = m > running;
+    let max = if is_new { m } else { running };
+    if !max.is_finite() {
         return (push_special(state, x), None);
     }
     let mut next_max = None;
     let state = if S::ONE_BY_ONE {
         // One loop for both: the comparison that counts is made anyway.
-        let (max, counted) = if is_new { (m, m) } else { (running, f32::NAN) };
+        let counted = if is_new { max } else { f32::NAN };
         let mut term = ExpBelowMax::counting(s, s.splat(max), s.splat(counted));
         let sum = block_sum(s, x, x, &mut term);
         merged::<S>(state, is_new, max, sum, lane_count(s, term.n_max()))
     } else if is_new {
-        let mut term = ExpBelowMax::new(s, s.splat(m));
+        let mut term = ExpBelowMax::new(s, s.splat(max));
         let lanes = lane_sums(s, x, x, &mut term);
         next_max = Some(block_max(s, next));
-        merged::<S>(state, true, m, lanes.fold(s), lane_count(s, term.n_max()))
+        merged::<S>(state, true, max, lanes.fold(s), lane_count(s, term.n_max()))
     } else {
-        let lanes = lane_sums(s, x, x, &mut Exp { m: s.splat(running) });
+        let lanes = lane_sums(s, x, x, &mut Exp { m: s.splat(max) });
         next_max = Some(block_max(s, next));
-        merged::<S>(state, false, running, lanes.fold(s), 0.0)
+        merged::<S>(state, false, max, lanes.fold(s), 0.0)
     };
     (if state.scaled_sum().hi.is_nan() { LogSumExp::NAN } else { state }, next_max)
 }

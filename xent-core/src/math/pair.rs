@@ -80,7 +80,7 @@ fn halves(a: f32) -> (f32, f32) {
 /// `scaled * exp(x)` for `x <= 0`, relative error of the factor at most 2^-45; 0 below -130.
 ///
 /// 1. `k = round(64 x / ln 2)`, `c = x - k ln2/64`, in four parts, so `|c| <= ln2/128 = 0.0055`.
-/// 2. `exp(x) = 2^(k div 64) * 2^((k mod 64)/64) * exp(c)`: a power of two, a table entry, and
+/// 2. `exp(x) = 2^(k div 64) * 2^((k mod 64)/64) * exp(c)`: a power of two, two table entries, and
 ///    `1 + c + c^2/2` in double-float with `c^3/6 + c^4/24 + c^5/120` in f32.
 pub(crate) fn times_exp(scaled: Pair, x: Pair) -> Pair {
     if x.hi < LOWEST {
@@ -103,19 +103,26 @@ pub(crate) fn times_exp(scaled: Pair, x: Pair) -> Pair {
     let expm1 = Pair::sum(c.hi, tail.hi);
     let expm1_lo = expm1.lo + (tail.lo + (half_square.lo + (c.lo + c.hi * c.lo)));
 
-    let [hi, lo] = match EXP2_BY_64.get((n & 63).cast_unsigned() as usize) {
-        Some(&entry) => entry,
-        None => [0, 0],
-    };
-    let (hi, lo) = (f32::from_bits(hi), f32::from_bits(lo));
+    let Pair { hi, lo } = entry(&EXP2_BY_64, n);
     let product = Pair::product(hi, expm1.hi);
     let sum = Pair::ordered_sum(hi, product.hi);
     let sum_lo = product.lo + (lo + (lo * expm1.hi + hi * expm1_lo));
-    let y = scaled.mul(Pair::ordered_sum(sum.hi, sum.lo + sum_lo));
+    let by_8 = scaled.mul(entry(&EXP2_BY_8, n >> 3));
+    let y = by_8.mul(Pair::ordered_sum(sum.hi, sum.lo + sum_lo));
     // In two steps: n div 64 goes down to -188, and y up to 2^93.
     let exponent = n >> 6;
     let (p, q) = (power_of_two(exponent >> 1), power_of_two(exponent - (exponent >> 1)));
     Pair::new(y.hi * p * q, y.lo * p * q)
+}
+
+/// The entry of the last three bits of `n`.
+#[inline(always)]
+fn entry(table: &[[u32; 2]; 8], n: i32) -> Pair {
+    let [hi, lo] = match table.get((n & 7).cast_unsigned() as usize) {
+        Some(&entry) => entry,
+        None => [0, 0],
+    };
+    Pair::new(f32::from_bits(hi), f32::from_bits(lo))
 }
 
 /// `1 - exp(x)` for `x <= 0`; 1 below -130.
@@ -146,23 +153,15 @@ const LN_2_BY_64: [f32; 4] = [
     f32::from_bits(0x31fe_c000),
     f32::from_bits(0x2ce8_e7bd),
 ];
-/// The bits of 2^(j/64): the f32 nearest to it, and the f32 nearest to the rest.
+/// 2^(j/8) and 2^(j/64): the bits of the f32 nearest to it, and of the f32 nearest to the rest. One table of
+/// 64 would be 384 bytes of flash more.
 #[rustfmt::skip]
-const EXP2_BY_64: [[u32; 2]; 64] = [
+pub(super) const EXP2_BY_8: [[u32; 2]; 8] = [
+    [0x3f80_0000, 0x0000_0000], [0x3f8b_95c2, 0xb260_aba1], [0x3f98_37f0, 0x3323_1b71], [0x3fa5_fed7, 0xb32c_9d5e],
+    [0x3fb5_04f3, 0x32cf_e77a], [0x3fc5_672a, 0x320a_a837], [0x3fd7_44fd, 0xb2d4_a58a], [0x3fea_c0c7, 0xb241_16de],
+];
+#[rustfmt::skip]
+pub(super) const EXP2_BY_64: [[u32; 2]; 8] = [
     [0x3f80_0000, 0x0000_0000], [0x3f81_64d2, 0xb1c4_3fd0], [0x3f82_cd87, 0xb34e_a7a9], [0x3f84_3a29, 0xb2f1_4c87],
     [0x3f85_aac3, 0x334f_9891], [0x3f87_1f62, 0xb352_c2e6], [0x3f88_980f, 0xb37e_da4b], [0x3f8a_14d5, 0x336a_92de],
-    [0x3f8b_95c2, 0xb260_aba1], [0x3f8d_1adf, 0x3336_fcb7], [0x3f8e_a43a, 0xb369_7465], [0x3f90_31dc, 0x3306_28cd],
-    [0x3f91_c3d3, 0x3367_5624], [0x3f93_5a2b, 0x32bc_4f9c], [0x3f94_f4f0, 0xb32e_0212], [0x3f96_942d, 0x32dc_8061],
-    [0x3f98_37f0, 0x3323_1b71], [0x3f99_e046, 0xb359_be90], [0x3f9b_8d3a, 0xb30c_5563], [0x3f9d_3eda, 0xb331_a601],
-    [0x3f9e_f532, 0x3341_2342], [0x3fa0_b051, 0x31fb_9715], [0x3fa2_7043, 0x30c3_125a], [0x3fa4_3516, 0xb323_ec33],
-    [0x3fa5_fed7, 0xb32c_9d5e], [0x3fa7_cd94, 0xb316_2d36], [0x3fa9_a15b, 0xb316_2b08], [0x3fab_7a3a, 0xb314_ad82],
-    [0x3fad_583f, 0xb22d_eaf6], [0x3faf_3b79, 0xb325_2deb], [0x3fb1_23f6, 0xb37c_5aa8], [0x3fb3_11c4, 0x3215_4889],
-    [0x3fb5_04f3, 0x32cf_e77a], [0x3fb6_fd92, 0xb266_b974], [0x3fb8_fbaf, 0x330e_c5f7], [0x3fba_ff5b, 0xb31b_d983],
-    [0x3fbd_08a4, 0xb341_4fe8], [0x3fbf_179a, 0xb313_0b1a], [0x3fc1_2c4d, 0xb2d6_663e], [0x3fc3_46cd, 0xb297_6da2],
-    [0x3fc5_672a, 0x320a_a837], [0x3fc7_8d75, 0xb2dd_5119], [0x3fc9_b9be, 0xb373_23a2], [0x3fcb_ec15, 0xb006_c6c2],
-    [0x3fce_248c, 0x3228_fc24], [0x3fd0_6334, 0xb294_4353], [0x3fd2_a81e, 0xb35c_1daa], [0x3fd4_f35b, 0xb328_6024],
-    [0x3fd7_44fd, 0xb2d4_a58a], [0x3fd9_9d16, 0xb2f6_1d41], [0x3fdb_fbb8, 0xb350_4a1c], [0x3fde_60f5, 0xb37b_43e3],
-    [0x3fe0_ccdf, 0xb21e_ab59], [0x3fe3_3f89, 0x3365_7d15], [0x3fe5_b907, 0xb244_1be6], [0x3fe8_396a, 0x3320_7898],
-    [0x3fea_c0c7, 0xb241_16de], [0x3fed_4f30, 0x3276_cca1], [0x3fef_e4ba, 0xb348_464a], [0x3ff2_8177, 0x32f1_67ff],
-    [0x3ff5_257d, 0x3229_2436], [0x3ff7_d0df, 0x3366_15a2], [0x3ffa_83b3, 0xb292_3758], [0x3ffd_3e0c, 0x31cf_486c],
 ];
