@@ -51,9 +51,9 @@ fn pool(more: usize) -> &'static ThreadPool {
 /// Enough work to be shared by threads: many short rows, long ones, or some of both.
 fn large_shape(bytes: &mut Bytes<'_>) -> (usize, usize) {
     match bytes.byte() % 3 {
-        0 => (65_536 + bytes.below(3000), 1 + bytes.below(2)),
-        1 => (1 + bytes.below(2), (1 << 20) + bytes.below(3)),
-        _ => (700 + bytes.below(99), 1500),
+        0 => (131_072 + bytes.below(3000), 1 + bytes.below(2)),
+        1 => (1 + bytes.below(2), (1 << 21) + bytes.below(3)),
+        _ => (1400 + bytes.below(99), 1500),
     }
 }
 
@@ -359,8 +359,10 @@ fn check_evaluation(
         assert_eq!(error.is_nan(), in_bins == 0, "{}", context());
         assert!(error.is_nan() || (0.0..=1.0).contains(&error), "{error}: {}", context());
     }
-    let mut losses = LossTotal::EMPTY;
+    let (mut losses, mut entropies) = (LossTotal::EMPTY, LossTotal::EMPTY);
     rows.iter().for_each(|row| losses.push(row.loss(), 1.0));
+    rows.iter().for_each(|row| entropies.push(row.entropy(), 1.0));
+    assert_same_f64(whole.mean_entropy(), entropies.mean(), &context);
     assert_same_f64(whole.mean_loss(), losses.mean(), &context);
     assert_same_f64(whole.perplexity(), losses.mean().exp(), &context);
 }

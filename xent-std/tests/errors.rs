@@ -6,7 +6,7 @@ use xent_std::{
 };
 
 /// Small enough for one thread, large enough for several, and few long rows.
-const SHAPES: [(usize, usize); 3] = [(5, 4), (1200, 1100), (3, 500_000)];
+const SHAPES: [(usize, usize); 3] = [(5, 4), (2400, 1100), (3, 1_000_000)];
 
 /// Checks losses and totals of both losses of rows against core, which must fail.
 fn assert_core_error<'a>(x: Rows<'_>, targets: impl Into<Targets<'a>>, want: Error) {
@@ -89,6 +89,14 @@ fn rows_without_classes_are_an_error_and_no_rows_are_none() {
         let want = Error::LengthMismatch { expected: 0, found: 2 };
         assert_core_error(no_rows, &[0, 0], want);
     }
+}
+
+/// Rows that share their memory: the product of the shape is beyond usize, and wrapped round it was 0.
+#[test]
+#[should_panic(expected = "capacity overflow")]
+fn a_gradient_that_fits_into_no_memory_ends_as_a_vec_does() {
+    let rows = Rows::strided(&[1.0, 2.0], 1 << (usize::BITS - 1), 2, 0, 1).unwrap();
+    let _ = CrossEntropy::new().batch_gradient(rows, rows, 1.0);
 }
 
 #[test]

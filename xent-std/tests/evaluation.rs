@@ -38,10 +38,10 @@ fn batch_statistics_have_the_bits_of_core() {
         (1, 1),
         (3, 10),
         (1023, 3),
-        (1025, 1025),
-        (30_000, 37),
-        (1, 1_048_577),
-        (3, 400_000),
+        (2049, 1025),
+        (60_000, 37),
+        (1, 2_097_153),
+        (3, 800_000),
     ] {
         let x = numbers(n_rows * classes, 1, 30.0);
         let labels = labels(n_rows, classes);

@@ -54,7 +54,8 @@ impl Work {
         classes: usize,
         of: impl Fn(Range<usize>, &mut [f32]) -> Result<LossTotal, Error> + Send + Sync,
     ) -> Result<(LossTotal, Vec<f32>), Error> {
-        let mut gradient = vec![0.0; self.n_rows * classes];
+        // Rows that share their memory can be more than fit into one.
+        let mut gradient = vec![0.0; self.n_rows.saturating_mul(classes)];
         if self.n_tasks() == 1 {
             let total = of(0..self.n_rows, &mut gradient)?;
             return Ok((total, gradient));
