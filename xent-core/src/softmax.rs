@@ -331,9 +331,10 @@ impl Backend {
     }
 }
 
-/// Whether rows are so short that several at a time take less time than one by one.
+/// Whether rows are so short that several at a time take less time than one by one; of rows without classes there
+/// can be any number.
 fn goes_side_by_side(x: Rows<'_>) -> bool {
-    Backend::SIMD && x.n_rows() > 1 && x.classes() <= SHORT
+    Backend::SIMD && x.n_rows() > 1 && (1..=SHORT).contains(&x.classes())
 }
 
 /// Calls `run` with rows of a regular layout, where they are, and the outputs of those rows.

@@ -168,6 +168,16 @@ fn lengths_that_differ() {
     assert_eq!(out, [UNTOUCHED; 6]);
 }
 
+/// Of no elements there can be any number of rows, each of which would take its time.
+#[test]
+fn rows_without_classes_are_not_gone_through() {
+    let rows = Rows::channels_first(&[], usize::MAX / 4, 0, 2).unwrap();
+    for backend in Backend::all() {
+        assert_eq!(backend.softmax_rows(rows, &mut []), Ok(()));
+        assert_eq!(backend.log_softmax_rows(rows, &mut []), Ok(()));
+    }
+}
+
 #[test]
 fn rows_without_classes_have_no_loss_and_no_rows_have_an_empty_one() {
     let empty = Err(Error::EmptyClasses { n_rows: 3 });

@@ -233,6 +233,30 @@ fn a_total_of_elements_keeps_its_digits_under_two_weights_that_are_small_togethe
     }
 }
 
+/// As of elements: an option and a sample weight, the product of which is subnormal.
+#[test]
+fn a_total_of_rows_keeps_its_digits_under_an_option_and_a_weight_that_are_small_together() {
+    let x = Rows::new(&LOGITS, 3, 3).unwrap();
+    let y = [0.5, 0.25, 0.25, 0.0, 1.0, 0.0, 0.25, 0.5, 0.25];
+    let y = Rows::new(&y, 3, 3).unwrap();
+    let (option, sample) = (1e-37_f32, 1e-8_f32);
+    let (class_weights, sample_weights) = ([option; 3], [sample; 3]);
+    let factor = f64::from(option) * f64::from(sample);
+    for backend in Backend::all() {
+        let plain = CrossEntropy::new().backend(backend);
+        for (loss, targets) in [
+            (plain.focal_alpha(option), Targets::labels(&LABELS)),
+            (plain.focal_alpha(option), y.into()),
+            (plain.class_weights(&class_weights), y.into()),
+        ] {
+            let want = factor * plain.total(x, targets).unwrap().sum();
+            let total = loss.total(x, targets.with_sample_weights(&sample_weights)).unwrap();
+            let what = format!("{backend:?}: {:e}, {want:e}", total.sum());
+            assert!((total.sum() / want - 1.0).abs() < 1e-6, "{what}");
+        }
+    }
+}
+
 #[test]
 fn a_gradient_by_a_subnormal_probability_is_weighted_before_it_overflows() {
     let (tiny, weight) = (1e-40_f32, 1e-10_f32);
@@ -286,6 +310,29 @@ fn a_normalised_gradient_by_a_small_part_of_a_large_sum_is_scaled_before_it_over
             let want = 1.0 / sum - 0.25 / f64::from(p);
             assert_near(f64::from(got), want, backend.name());
         }
+    }
+}
+
+/// Both parts of the gradient count: that of the sum, or of `1 - p`, and that by the small probability.
+#[test]
+fn a_target_as_small_as_its_probability_has_a_gradient_of_two_parts() {
+    let (p, y) = ([1e-33_f32, 1.0], [5e-34_f32, 1.0]);
+    for backend in Backend::all() {
+        let loss = ClippedCrossEntropy::new().clip(0.0, 1.0).normalize(true).backend(backend);
+        let mut gradient = [0.0; 2];
+        loss.row_gradient(&p, &y, &mut gradient).unwrap();
+        assert_near(
+            f64::from(gradient[0]),
+            1.0 - f64::from(y[0]) / f64::from(p[0]),
+            backend.name(),
+        );
+
+        let (p, y) = (2e-42_f32, 1e-42_f32);
+        let want = 1.0 - f64::from(y) / f64::from(p);
+        let of_one = |x| Rows::new(std::slice::from_ref(x), 1, 1).unwrap();
+        let loss = ClippedBinaryCrossEntropy::new().clip(0.0, 1.0).backend(backend);
+        loss.gradient(of_one(&p), of_one(&y), 1.0, &mut gradient[..1]).unwrap();
+        assert_near(f64::from(gradient[0]), want, backend.name());
     }
 }
 

@@ -851,12 +851,14 @@ fn a_label_of_weight_0_takes_its_row_with_it_also_of_many_transformed_classes() 
 #[test]
 fn a_factor_of_0_leaves_no_gradient_whatever_the_rows_hold() {
     for classes in [3, 40, 1500] {
-        let mut x = vec![0.5; 2 * classes];
+        let mut x = vec![0.5; 4 * classes];
         (x[1], x[classes + 2]) = (2.0, f32::NAN);
-        let rows = Rows::new(&x, 2, classes).unwrap();
-        let y = vec![1.0 / classes as f32; 2 * classes];
-        let y = Targets::distributions(Rows::new(&y, 2, classes).unwrap());
-        let targets = [Targets::labels(&[1, 0]), y];
+        (x[2 * classes], x[3 * classes + 1]) = (INF, f32::NEG_INFINITY);
+        let rows = Rows::new(&x, 4, classes).unwrap();
+        let mut y = vec![1.0 / classes as f32; 4 * classes];
+        y[0] = INF;
+        let y = Targets::distributions(Rows::new(&y, 4, classes).unwrap());
+        let targets = [Targets::labels(&[1, 0, 0, 1]), y];
         for backend in Backend::all() {
             let (loss, clipped) = (CrossEntropy::new(), ClippedCrossEntropy::new());
             let (loss, clipped) = (loss.backend(backend), clipped.backend(backend));

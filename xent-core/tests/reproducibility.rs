@@ -112,6 +112,18 @@ fn alignment_changes_no_bit() {
             }
         }
     }
+    for n in [10, 130] {
+        let (_, x) = hard_rows(n).swap_remove(1);
+        for backend in Backend::all() {
+            let want = everything_with_options(backend, &x);
+            for shift in [1, 2, 4, 8, 15] {
+                let padded = [&[f32::NAN; 15][..shift], &x].concat();
+                let got = everything_with_options(backend, &padded[shift..]);
+                let what = || format!("options, {backend:?}, {n}, shifted by {shift}");
+                assert_same_bits(&got, &want, &what);
+            }
+        }
+    }
 }
 
 /// The same rows in several layouts; what is between them is NaN.

@@ -6,7 +6,7 @@ mod common;
 use common::{Random, assert_same_bits, places};
 use xent_core::{
     Backend, BinaryCrossEntropy, ClippedBinaryCrossEntropy, ClippedCrossEntropy, CrossEntropy,
-    LogSumExp, Rows,
+    LogSumExp, Reduction, Rows,
 };
 
 const INF: f32 = f32::INFINITY;
@@ -199,9 +199,24 @@ fn zeros_of_either_sign_are_the_same() {
             for backend in Backend::all() {
                 let got = backend.log_sum_exp(&x);
                 assert_eq!(got.to_bits(), backend.log_sum_exp(&vec![0.0; n]).to_bits());
-                assert_eq!(backend.log_sum_exp_state(&x), backend.log_sum_exp_state(&vec![0.0; n]));
+                let state = backend.log_sum_exp_state(&x);
+                assert_eq!(state, backend.log_sum_exp_state(&vec![0.0; n]));
+                assert_eq!(state.max().to_bits(), 0, "{backend:?}");
             }
+            assert_eq!(x.iter().copied().collect::<LogSumExp>().max().to_bits(), 0);
         }
+    }
+}
+
+#[test]
+fn a_gradient_of_a_label_that_underflows_is_not_minus_0() {
+    // The rest beside the label is 2^-149; a quarter of it is nothing.
+    let (x, mut gradient) = ([103.0, 0.0].repeat(4), [7.0; 8]);
+    let x = Rows::new(&x, 4, 2).unwrap();
+    for backend in Backend::all() {
+        let loss = CrossEntropy::new().backend(backend);
+        loss.gradient(x, &[0; 4], Reduction::Mean, &mut gradient).unwrap();
+        assert_eq!(gradient.map(f32::to_bits), [0; 8], "{backend:?}");
     }
 }
 

@@ -174,7 +174,8 @@ impl Simd for Avx2 {
     // One operation, where a selection takes two or three.
     #[inline(always)]
     fn zero_where_lt(self, a: __m256, b: __m256, v: __m256) -> __m256 {
-        avx2!(_mm256_andnot_ps(_mm256_cmp_ps::<_CMP_LT_OQ>(a, b), v))
+        let less = self.lt(a, b);
+        avx2!(_mm256_andnot_ps(less, v))
     }
     #[inline(always)]
     fn all(self, m: __m256) -> bool {

@@ -178,7 +178,8 @@ impl Simd for Avx512 {
     // Compilers compare, then complement the mask; here the mask is that of the lanes that stay.
     #[inline(always)]
     fn zero_where_lt(self, a: __m512, b: __m512, v: __m512) -> __m512 {
-        avx512!(_mm512_maskz_mov_ps(_mm512_cmp_ps_mask::<_CMP_NLT_UQ>(a, b), v))
+        let stays = avx512!(_mm512_cmp_ps_mask::<_CMP_NLT_UQ>(a, b));
+        avx512!(_mm512_maskz_mov_ps(stays, v))
     }
     #[inline(always)]
     fn all(self, m: __mmask16) -> bool {

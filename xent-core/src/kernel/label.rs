@@ -195,7 +195,7 @@ impl Weighted<'_> {
         Terms {
             loss: canonical(s, loss),
             others: s.select(absent, zero, others),
-            // + 0: that of an absent row is 0, not -0.
+            // + 0: one that underflows is 0, not -0.
             label: s.select(absent, zero, s.add(s.mul(factor, label), zero)),
         }
     }

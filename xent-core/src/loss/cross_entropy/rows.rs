@@ -95,7 +95,7 @@ impl CrossEntropy<'_> {
             losses
         };
         self.backend.gradients_in_lanes(&mut tile, layout, class_rows, extras, factor, out);
-        if factor == 0.0 && self.transform != LogitTransform::NONE {
+        if factor == 0.0 {
             x.fill(0.0);
         } else {
             self.backend.tile_back_in_place(x, classes, &self.transform, &tile, n_rows);
@@ -309,6 +309,10 @@ impl CrossEntropy<'_> {
         } else {
             canonical(sample_weight * self.class_loss(&logits, &state, targets, position, scratch))
         };
+        if factor == 0.0 {
+            x.fill(0.0);
+            return Ok(loss);
+        }
         let (mut sum, gamma) = (TreeSum::EMPTY, self.options.focal_gamma);
         self.for_blocks(&logits, targets, position, scratch, |x, v| {
             self.backend.target_slope_sum(&mut sum, x, v, &state, gamma);
