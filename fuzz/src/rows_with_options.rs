@@ -2,8 +2,8 @@
 //!
 //! Losses and gradients are compared with the reference, within the bounds that the suites of core hold
 //! too, where all options are usual ones, inputs are below 2^100 and targets neither negative nor beyond
-//! it; so are rows to normalise as in [`clipped_cross_entropy`](crate::clipped_cross_entropy). Elsewhere
-//! only that backends of a class and all doors agree is checked. So it is for the sum of losses of which a
+//! it; so are rows to normalise as in [`clipped_cross_entropy`](crate::clipped_cross_entropy), and gradients of
+//! probabilities where no class counts less than 2^-100. Elsewhere only that backends of a class and all doors agree is checked. So it is for the sum of losses of which a
 //! weight is far from 1: it is taken in f64, of losses before their weight.
 
 use xent_core::{
@@ -20,6 +20,9 @@ use crate::compare::{
 use crate::cross_entropy::{Case, HUGE, shape};
 use crate::layout::Layout;
 use crate::options::{Drawn, assert_factor, assert_reductions, invalid, is_weight};
+
+/// 2^-100: what counts less, times the factor of a gradient, may be subnormal.
+const SMALL: f64 = f64::from_bits((1023 - 100) << 52);
 
 /// What the rows are.
 #[derive(Clone, Copy, Debug)]
@@ -318,7 +321,11 @@ impl Call<'_> {
                     return Expected::nothing_promised();
                 }
                 let case = ProbCase::new(x, &y, &options);
-                let gradient = if case.at_an_end { vec![] } else { case.gradient };
+                // What a class counts is multiplied by a factor before it is divided.
+                let count = |c| bounds::count(&y, c, &options) * f64::from(sample_weight);
+                let is_coarse = |c| (f64::MIN_POSITIVE..SMALL).contains(&count(c));
+                let nothing = case.at_an_end || (0..classes).any(is_coarse);
+                let gradient = if nothing { vec![] } else { case.gradient };
                 Expected::new(case.loss, case.loss_allowed, gradient, case.gradient_allowed)
             }
         }

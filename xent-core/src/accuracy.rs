@@ -11,7 +11,8 @@
 //!
 //! `D` is [`reference::mean_distance`](crate::reference::mean_distance): the mean of `m - x_i` over the
 //! elements that are not the maximum, weighted by `exp(x_i - m)`. `m - x_i` is rounded once, which
-//! moves `exp(x_i - m)` by half an ULP for each unit of it; no f32 input can be read without that.
+//! moves `exp(x_i - m)` by half an ULP for each unit of it. To make up for that costs a third of an exponential: a
+//! softmax does it in its elements, a sum does not.
 //!
 //! `ACCURACY.md`, beside this crate's manifest, has how each follows, term by term, and the largest error measured.
 
@@ -46,8 +47,7 @@ pub const CLIPPED_LOSS: f64 = 4.0;
 /// values of both terms. Subnormal targets as in [`BINARY_LOSS`].
 pub const CLIPPED_BINARY_LOSS: f64 = 4.0;
 
-/// [`softmax`](crate::softmax): ULP of the element, plus half an ULP for each unit of `m - x_i`,
-/// plus `D / 2`: the first is in the exponential of the element, the second in the sum.
+/// [`softmax`](crate::softmax): ULP of the element, however small, plus `D / 2`, which is in the sum.
 pub const SOFTMAX: f64 = 4.0;
 
 /// [`log_softmax`](crate::log_softmax): ULP of the element, plus `D / 2`.
@@ -98,7 +98,7 @@ pub const LN: f64 = 1.0;
 pub const LN_1P: f64 = 1.0;
 
 /// [`CrossEntropy::gradient`](crate::CrossEntropy::gradient): ULP of the element, plus half an ULP for
-/// each unit of `m - x_c`, plus `D / 2`, as [`SOFTMAX`].
+/// each unit of `m - x_c`, plus `D / 2`: the first is in the exponential of the element, the second in the sum.
 ///
 /// Where more than one class counts, with a distribution, with smoothing or with a z-loss, ULP of the
 /// sum of the absolute values of what is added,
@@ -113,7 +113,9 @@ pub const GRADIENT: f64 = 4.0;
 /// [`ClippedCrossEntropy::gradient`](crate::ClippedCrossEntropy::gradient): ULP of the element; with
 /// `normalize`, where more than one class counts, of
 /// [`reference::clipped_cross_entropy_gradient_scale`](crate::reference::clipped_cross_entropy_gradient_scale).
-/// A normalised probability within 8 ULP of an end of the clip range can be taken as inside or outside.
+/// A normalised probability within 8 ULP of an end of the clip range can be taken as inside or outside. What a class
+/// counts, times the factor, has its step of 2^-149 where it is subnormal, and is then divided: by the probability, or
+/// by the sum of the row.
 pub const CLIPPED_GRADIENT: f64 = 4.0;
 
 /// [`BinaryCrossEntropy::gradient`](crate::BinaryCrossEntropy::gradient): ULP of

@@ -305,7 +305,8 @@ pub fn kl_term(p: f32, q: f32) -> f64 {
     }
     // p / 0 is +inf, also where the 0 is -0.
     let (p, q) = (f64::from(p), f64::from(q) + 0.0);
-    weighted(p, log(p / q))
+    let relative = (p - q) / q;
+    weighted(p, if relative.abs() < 0.5 { log1p(relative) } else { log(p / q) })
 }
 
 /// `Σ (p_c ln(p_c / m_c) + q_c ln(q_c / m_c)) / 2`, `m = (p + q) / 2`; a term of weight 0 is 0, NaN or
@@ -328,6 +329,11 @@ fn js_term(p: f32, q: f32) -> f64 {
     }
     let (p, q) = (f64::from(p), f64::from(q));
     let (m, d) = (0.5 * (p + q), (p - q) / (p + q));
+    if d.abs() < 1.0 / 64.0 {
+        // Both terms cancel but for m Σ d^2k / (2k (2k - 1)).
+        let d2 = d * d;
+        return m * d2 * (1.0 / 2.0 + d2 * (1.0 / 12.0 + d2 * (1.0 / 30.0 + d2 * (1.0 / 56.0))));
+    }
     // p / m = 1 + d, whose logarithm near 1 needs the digits of d, and near 0 those of p.
     let ln_by_m = |p: f64, d: f64| if d.abs() < 0.5 { log1p(d) } else { log(p / m) };
     0.5 * (weighted(p, ln_by_m(p, d)) + weighted(q, ln_by_m(q, -d)))
@@ -372,6 +378,19 @@ impl<'a> Tempered<'a> {
     }
 }
 
+/// `exp(z) - 1 - z`.
+fn expm1_beyond(z: f64) -> f64 {
+    if z.abs() >= 1.0 / 64.0 {
+        return expm1(z) - z;
+    }
+    // Σ z^k / k! from k = 2 on.
+    let mut factor = 1.0;
+    for k in (3..=9).rev() {
+        factor = 1.0 + factor * z / f64::from(k);
+    }
+    z * z / 2.0 * factor
+}
+
 /// The softmax of a teacher's and a student's row.
 struct Distilled<'a> {
     p: Tempered<'a>,
@@ -408,7 +427,7 @@ impl<'a> Distilled<'a> {
         } else if p == 0.0 {
             q
         } else if z < 1.0 {
-            p * (expm1(z) - z)
+            p * expm1_beyond(z)
         } else {
             q - p * (1.0 + z)
         }

@@ -390,6 +390,21 @@ fn a_student_that_comes_near_its_teacher_keeps_the_digits_of_its_loss() {
 }
 
 #[test]
+fn a_small_temperature_leaves_the_digits_of_a_difference_of_log_sum_exps() {
+    let mut ledger = Ledger::new("distillation, T times the difference is subnormal");
+    for exponent in [-3, -20, -60, -100] {
+        let t = 2_f32.powi(exponent);
+        for (student, teacher) in [(100.5, 103.0), (70.0, 69.5), (30.0, 31.0), (1.0, 0.5)] {
+            let (x, y) = ([3.0 * t, (3.0 - student) * t], [-t, (-1.0 - teacher) * t]);
+            let case = || format!("{student} and {teacher} below, T = {t:e}");
+            let row = DistillationCase::new(&x, &y, t);
+            check_gradient(&row, &mut ledger, 1.0, &case);
+            check_loss(&row, &mut ledger, &case);
+        }
+    }
+}
+
+#[test]
 fn a_gradient_has_the_digits_of_a_difference_far_below_the_distance_of_its_logits() {
     // Over the distance of 66, in f64 too, nothing would be left of the difference.
     let (difference, distance) = (7.2164497e-15_f32, 65.98826_f32);

@@ -303,6 +303,35 @@ fn binary_cross_entropy_with_options_of_logits_of_every_size() {
 
 /// Found by fuzzing: 1.5 times one step is two, and a logit of -10,590 counts both.
 #[test]
+fn a_subnormal_target_counts_its_step_over_its_probability() {
+    let mut ledgers = ["loss", "gradient"].map(Ledger::new);
+    for normalize in [false, true] {
+        for focal_gamma in [0.0, 1.0] {
+            let options =
+                Options { normalize, focal_gamma, clip: [1e-30, 1.0], ..Options::default() };
+            for p in [[3.83e-31, 4.84e-31], [0.25, 0.75], [1e-20, 1.0]] {
+                for y in [[0.0, 6.35e-43], [1e-45, 1e-40], [1e-41, 1.0]] {
+                    let case = || format!("{p:?}, {y:?}, normalize {normalize}");
+                    check_probs(ledgers.each_mut(), &p, None, &y, &options, &case);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_subnormal_probability_leaves_the_digits_of_a_gradient_that_is_not_large() {
+    let mut ledgers = ["loss", "gradient"].map(Ledger::new);
+    for focal_gamma in [0.5, 0.7, 0.8] {
+        let options = BinaryOptions { focal_gamma, clip: [0.0, 1.0], ..BinaryOptions::default() };
+        for y in [0.0, 1e-30, 1.0] {
+            let case = format!("exponent {focal_gamma}");
+            check_clipped_binary(ledgers.each_mut(), &[1e-45, 1e-40, 1e-38], y, &options, &case);
+        }
+    }
+}
+
+#[test]
 fn a_subnormal_target_counts_the_step_of_its_weight() {
     let mut ledgers = ["loss", "gradient"].map(Ledger::new);
     for pos_weight in [0.3, 1.0, 1.5] {

@@ -2,12 +2,14 @@
 //! long rows, confident ones, ties, common offsets, subnormals, one huge and many tiny terms, sorted
 //! and reversed rows.
 //!
-//! `hard_set/rows.txt` has the rows and what they give, made by `tools/hard_set.py`.
+//! `hard_set/rows.txt` has the rows and what they give, made by `tools/hard_set.py`; `hard_set/losses.txt` losses
+//! with options, divergences and gradients, made by `tools/hard_losses.py`.
 
 mod common;
 
 use common::{Ledger, few_cases, log_sum_exp_bound};
-use xent_core::{Backend, CrossEntropy, accuracy, reference};
+use xent_core::reference::{self, BinaryOptions, Options};
+use xent_core::{Backend, CrossEntropy, accuracy};
 
 /// A line of the file.
 struct Hard {
@@ -103,5 +105,146 @@ fn kernels_are_within_their_bounds_of_the_exact_values() {
             let ulp = accuracy::ENTROPY_OF_LOGITS + half_entropy_distance;
             entropy.check(backend, statistics.entropy(), row.entropy, ulp, row.entropy, &case);
         }
+    }
+}
+
+/// A line of `hard_set/losses.txt`.
+struct HardLoss {
+    line: &'static str,
+    function: &'static str,
+    options: &'static str,
+    x: Vec<f32>,
+    y: Vec<f32>,
+    /// The loss, and the derivatives by some elements of `x`.
+    values: Vec<f64>,
+}
+
+impl HardLoss {
+    fn parse(line: &'static str) -> Self {
+        let [function, options, x, y, values] = fields(line, " | ");
+        let [x, y] = [x, y].map(|list| list.split(' ').filter(|&x| x != "-").map(f32_of).collect());
+        let values = values.split(' ').map(|value| value.parse().unwrap()).collect();
+        HardLoss { line, function, options, x, y, values }
+    }
+
+    /// The values of an option.
+    fn option(&self, name: &str) -> Option<Vec<f32>> {
+        let values =
+            self.options.split(' ').find_map(|o| o.strip_prefix(name)?.strip_prefix('='))?;
+        Some(values.split(',').map(f32_of).collect())
+    }
+
+    fn number(&self, name: &str, default: f32) -> f32 {
+        self.option(name).map_or(default, |values| values[0])
+    }
+
+    fn clip(&self) -> [f32; 2] {
+        self.option("clip").map_or([0.0, 1.0], |clip| [clip[0], clip[1]])
+    }
+
+    /// The loss of the reference and its scale; of each element the derivative and its scale.
+    fn of_reference(&self) -> ([f64; 2], Vec<[f64; 2]>) {
+        let (x, y) = (&self.x[..], &self.y[..]);
+        let weights = self.option("weights").unwrap_or_default();
+        let options = Options {
+            class_weights: &weights,
+            label_smoothing: self.number("smoothing", 0.0),
+            focal_gamma: self.number("gamma", 0.0),
+            z_loss: self.number("z_loss", 0.0),
+            temperature: self.number("temperature", 1.0),
+            soft_cap: self.number("cap", f32::INFINITY),
+            clip: self.clip(),
+            normalize: self.option("normalize").is_some(),
+            sample_weight: self.number("weight", 1.0),
+            ..Options::default()
+        };
+        let binary = BinaryOptions {
+            pos_weight: self.number("pos_weight", 1.0),
+            label_smoothing: options.label_smoothing,
+            focal_gamma: options.focal_gamma,
+            focal_alpha: self.option("alpha").map(|alpha| alpha[0]),
+            temperature: options.temperature,
+            soft_cap: options.soft_cap,
+            clip: options.clip,
+            sample_weight: options.sample_weight,
+        };
+        let n = x.len();
+        let (mut gradient, mut scale) = (vec![0.0; n], vec![0.0; n]);
+        let relative = |loss: f64| [loss, loss];
+        let loss = match self.function {
+            "cross_entropy" => {
+                reference::cross_entropy_gradient(x, y, &options, &mut gradient);
+                reference::cross_entropy_gradient_scale(x, y, &options, &mut scale);
+                relative(reference::cross_entropy_with(x, y, &options))
+            }
+            "clipped_cross_entropy" => {
+                reference::clipped_cross_entropy_gradient(x, y, &options, &mut gradient);
+                reference::clipped_cross_entropy_gradient_scale(x, y, &options, &mut scale);
+                relative(reference::clipped_cross_entropy_with(x, y, &options))
+            }
+            "binary_cross_entropy" => {
+                gradient = vec![reference::binary_cross_entropy_gradient(x[0], y[0], &binary)];
+                scale = vec![reference::binary_cross_entropy_gradient_scale(x[0], y[0], &binary)];
+                relative(reference::binary_cross_entropy_with(x[0], y[0], &binary))
+            }
+            "clipped_binary_cross_entropy" => {
+                let [p, y] = [x[0], y[0]];
+                gradient = vec![reference::clipped_binary_cross_entropy_gradient(p, y, &binary)];
+                scale = vec![reference::clipped_binary_cross_entropy_gradient_scale(p, y, &binary)];
+                relative(reference::clipped_binary_cross_entropy_with(p, y, &binary))
+            }
+            "entropy" => relative(reference::entropy(x)),
+            "kl_divergence" => {
+                let terms = x.iter().zip(y).map(|(&p, &q)| reference::kl_term(p, q).abs());
+                [reference::kl_divergence(x, y), terms.sum()]
+            }
+            "js_divergence" => relative(reference::js_divergence(x, y)),
+            "distillation" => {
+                let t = options.temperature;
+                let rest = reference::distillation_rest(x, y, t);
+                let tempered = |x: &[f32], c| reference::Logits::new(x, &options).softmax(c);
+                for c in 0..n {
+                    gradient[c] = reference::distillation_gradient(x, y, t, c);
+                    let smaller = tempered(x, c).min(tempered(y, c));
+                    scale[c] = gradient[c].abs() + smaller / f64::from(t) * rest;
+                }
+                relative(reference::distillation(x, y, t))
+            }
+            function => panic!("{function} is no function of the reference"),
+        };
+        (loss, gradient.into_iter().zip(scale).map(|(g, scale)| [g, scale]).collect())
+    }
+}
+
+fn f32_of(bits: &str) -> f32 {
+    f32::from_bits(u32::from_str_radix(bits, 16).unwrap())
+}
+
+#[test]
+fn the_reference_of_losses_and_gradients_has_the_digits_of_a_hundred() {
+    /// Of the functions of libm, of the sums, and of exponents up to 150, which are rounded.
+    const BOUND: f64 = 1.0 / (1_u64 << 45) as f64;
+    let mut worst = std::collections::BTreeMap::new();
+    for line in include_str!("hard_set/losses.txt").lines() {
+        let hard = HardLoss::parse(line);
+        let (loss, gradient) = hard.of_reference();
+        let n = hard.x.len();
+        let mut elements = vec![0, n / 3, n / 2, 2 * n / 3, n - 1];
+        elements.dedup();
+        let mut check = |what, [got, scale]: [f64; 2], want: f64| {
+            let error = if got == want { 0.0 } else { (got - want).abs() / scale.abs() };
+            let worst = worst.entry((hard.function, what)).or_insert((0.0, hard.line));
+            if error > worst.0 || error.is_nan() {
+                *worst = (error, hard.line);
+            }
+        };
+        check("loss", loss, hard.values[0]);
+        for (&c, &want) in elements.iter().zip(&hard.values[1..]) {
+            check("gradient", gradient[c], want);
+        }
+    }
+    for ((function, what), (error, line)) in &worst {
+        println!("{what} of {function}: at most 2^{:.2}, {line}", error.log2());
+        assert!(*error <= BOUND, "{what} of {function}: off by {error:e} of its scale, {line}");
     }
 }

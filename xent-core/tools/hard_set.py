@@ -72,6 +72,11 @@ def rows():
     yield "2^26, in eight steps", [(2**23, f32(-0.37 * i)) for i in range(8)]
     yield "2^22, one above", [(2**22 - 1, f32(-18.1)), (1, 0.0)]
     yield "a huge one and the smallest", [(1, f32(3.4028235e38)), (9, f32(-3.4028235e38))]
+    # Most of them of the rows whose last rounding decides.
+    for n, count in [(16, 32), (64, 8), (256, 2)]:
+        for scale in [1.0, 3.0, 10.0, 30.0, 80.0]:
+            for i in range(count):
+                yield f"{n} uniform in {scale:g}, number {i + 2}", uniform(n, scale)
 
 
 def line(name, runs):

@@ -193,7 +193,7 @@ trait ElementMap<S: Simd> {
     /// A power of two that the result of [`of`](Self::of) is short of, so that it does not overflow before
     /// it is scaled.
     #[inline(always)]
-    fn unit(&self, s: S, _x: S::F32) -> S::F32 {
+    fn unit(&self, s: S, _x: S::F32, _y: S::F32, _pos_weight: S::F32) -> S::F32 {
         s.splat(1.0)
     }
 }
@@ -205,10 +205,9 @@ fn map_elements<S: Simd, M: ElementMap<S>>(s: S, elements: Elements<'_>, map: &M
     let xy = x.chunks(S::LANES).zip(y.chunks(S::LANES));
     let weights = pos_weights.chunks(S::LANES).zip(scales.chunks(S::LANES));
     for (((x, y), (pos_weight, scale)), out) in xy.zip(weights).zip(out.chunks_mut(S::LANES)) {
-        let x = s.load(x, 0.0);
-        let value = map.of(s, x, s.load(y, 0.0), s.load(pos_weight, 1.0));
-        let value = weighted(s, s.load(scale, 0.0), value);
-        s.store(canonical(s, s.mul(value, map.unit(s, x))), out);
+        let (x, y, pos_weight) = (s.load(x, 0.0), s.load(y, 0.0), s.load(pos_weight, 1.0));
+        let value = weighted(s, s.load(scale, 0.0), map.of(s, x, y, pos_weight));
+        s.store(canonical(s, s.mul(value, map.unit(s, x, y, pos_weight))), out);
     }
 }
 
@@ -316,15 +315,19 @@ impl<S: Simd> ElementMap<S> for ProbabilityLoss<'_> {
 
 struct ProbabilityGradient<'a>(ProbabilityLoss<'a>);
 
+/// A quotient of at most 2^100 is left as it is.
+const HUGE: f32 = f32::from_bits((127 + 100) << 23);
+
 impl ProbabilityGradient<'_> {
-    /// `unit` for a `q` that is subnormal, else 1; none is where the clip range has none.
+    /// `unit` where `w P / q` could overflow, else 1; it does not where the clip range has no subnormal.
     #[inline(always)]
-    fn of_tiny<S: Simd>(&self, s: S, q: S::F32, unit: f32) -> S::F32 {
+    fn of_tiny<S: Simd>(&self, s: S, q: S::F32, sides: &Sides<S>, unit: f32) -> S::F32 {
         let one = s.splat(1.0);
         if self.0.range.is_normal() {
             return one;
         }
-        s.select(s.lt(q, s.splat(f32::MIN_POSITIVE)), s.splat(unit), one)
+        let is_tiny = s.lt(s.mul(q, s.splat(HUGE)), sides.weighted_positive);
+        s.select(is_tiny, s.splat(unit), one)
     }
 }
 
@@ -335,13 +338,14 @@ impl<S: Simd> ElementMap<S> for ProbabilityGradient<'_> {
         let (zero, one) = (s.splat(0.0), s.splat(1.0));
         let sides = terms.sides(s, y, pos_weight);
         let [q, rest, base, wrong] = self.0.parts(s, p, &sides);
-        // All over the unit, which is 1 but for a subnormal q.
-        let small = self.of_tiny(s, q, SMALL_UNIT);
+        // All over the unit.
+        let small = self.of_tiny(s, q, &sides, SMALL_UNIT);
         // With 0 added, for 1 / -0 is -inf.
-        let by_q = s.div(one, s.mul(s.add(q, zero), self.of_tiny(s, q, LARGE_UNIT)));
+        let q = s.mul(s.add(q, zero), self.of_tiny(s, q, &sides, LARGE_UNIT));
+        let is_absent = s.eq(sides.weighted_positive, zero);
         let slope = s.sub(
             weighted(s, sides.negative, s.mul(small, s.div(one, rest))),
-            weighted(s, sides.weighted_positive, by_q),
+            s.select(is_absent, zero, s.div(sides.weighted_positive, q)),
         );
         let asymmetry = s.sub(sides.negative, sides.positive);
         let turn = weighted(s, asymmetry, s.mul(small, s.div(base, wrong)));
@@ -352,9 +356,9 @@ impl<S: Simd> ElementMap<S> for ProbabilityGradient<'_> {
     }
 
     #[inline(always)]
-    fn unit(&self, s: S, p: S::F32) -> S::F32 {
+    fn unit(&self, s: S, p: S::F32, y: S::F32, pos_weight: S::F32) -> S::F32 {
         let q = clip(s, p, s.splat(self.0.range.lo), s.splat(self.0.range.hi));
-        self.of_tiny(s, q, LARGE_UNIT)
+        self.of_tiny(s, q, &self.0.terms.sides(s, y, pos_weight), LARGE_UNIT)
     }
 }
 

@@ -6,7 +6,8 @@
 //! 1. Each row as its maximum `m` and the sum `s` of `exp((x - m) / T)` over the others.
 //! 2. `T z_c = ((x_c - m) - (y_c - m')) - T (ln(1 + s) - ln(1 + s'))`, `x` and `m` the student's, `y` and
 //!    `m'` the teacher's, with the rounding error of each difference kept: what is common to both rows,
-//!    and an offset of either, cancels exactly. The difference of logarithms is one logarithm.
+//!    and an offset of either, cancels exactly. The difference of logarithms is one logarithm; where `T` times
+//!    it is below 2^-100, it is subtracted from `z_c` itself.
 //! 3. Both rows sum to 1, so the divergence is the sum of `q_c - p_c - p_c z_c`, of which none is negative,
 //!    in place of `-p_c z_c`, which cancel. An error in what all `z_c` have in common drops out of that sum
 //!    to first order: its derivative is `Σ q_c - p_c`.
@@ -107,8 +108,10 @@ struct Distilled<S: Simd> {
     unscale: S::F32,
     scaled_student_max: S::F32,
     scaled_teacher_max: S::F32,
-    /// `T (ln(1 + s) - ln(1 + s'))`.
+    /// `T (ln(1 + s) - ln(1 + s'))`, or 0 where it is too small to have all its digits.
     scaled_shift: S::F32,
+    /// `ln(1 + s) - ln(1 + s')` where that is 0, else 0.
+    scaled_rest: S::F32,
     factor: S::F32,
 }
 
@@ -140,7 +143,9 @@ impl<S: Simd> Distilled<S> {
             (student.scaled_one_plus_sum(), teacher.scaled_one_plus_sum());
         let smaller = if difference < 0.0 { student_sum } else { teacher_sum };
         let ln = s.first(ln_1p(s, s.splat(difference.abs() / smaller)));
-        let shift = if difference < 0.0 { -ln } else { ln };
+        let shift = scale * if difference < 0.0 { -ln } else { ln };
+        let t_shift = temperature * shift;
+        let (t_shift, rest) = if t_shift.abs() < TINY { (0.0, shift) } else { (t_shift, 0.0) };
 
         Distilled {
             temperature: s.splat(temperature),
@@ -152,7 +157,8 @@ impl<S: Simd> Distilled<S> {
             unscale: s.splat(1.0 / scale),
             scaled_student_max: s.splat(scale * student.max),
             scaled_teacher_max: s.splat(scale * teacher.max),
-            scaled_shift: s.splat(temperature * (scale * shift)),
+            scaled_shift: s.splat(t_shift),
+            scaled_rest: s.splat(rest),
             factor: s.splat(factor),
         }
     }
@@ -167,7 +173,7 @@ impl<S: Simd> Distilled<S> {
         let (c, c_lo) = difference(s, a, b);
         let (d, d_lo) = difference(s, c, self.scaled_shift);
         let scaled_t_z = s.add(d, s.add(d_lo, s.add(c_lo, s.sub(a_lo, b_lo))));
-        let scaled_z = s.div(scaled_t_z, self.temperature);
+        let scaled_z = s.sub(s.div(scaled_t_z, self.temperature), self.scaled_rest);
         let z = s.mul(scaled_z, self.unscale);
 
         Class {
@@ -183,6 +189,9 @@ impl<S: Simd> Distilled<S> {
 /// Below it the difference of two logits, less a shift of up to 20 temperatures, is finite: that moves the
 /// largest f32 by less than half its last place.
 const LARGE: f32 = 1e29;
+
+/// A product below it may have lost digits.
+const TINY: f32 = f32::from_bits((127 - 100) << 23);
 
 /// `a - b`, and the rounding error of that.
 #[inline(always)]

@@ -357,8 +357,9 @@ impl<S: Simd> ShortGradients<S> {
         let (zero, nan) = (s.splat(0.0), s.splat(f32::NAN));
         let labels = finish.rows.labels.get(first..).unwrap_or(&[]);
         let label_logits = s.load(&label_logits(x, layout, labels), 0.0);
-        let mut exps = [zero; SHORT];
-        let (m, (sum, _)) = rows_in_lanes::short_states_and_exps(s, x, layout, &mut exps);
+        let (mut columns, mut exps) = ([zero; SHORT], [zero; SHORT]);
+        let (m, (sum, _)) =
+            rows_in_lanes::short_states_and_exps(s, x, layout, &mut columns, &mut exps);
         let terms = finish.terms(s, &States { m, sum }, label_logits, first);
         s.store(terms.loss, losses);
 

@@ -224,25 +224,25 @@ fn middle_states<S: Simd>(s: S, x: &[f32], layout: Layout) -> (S::F32, S::F32) {
     (m, total(s, &mut sums, &mut errors, VIRTUAL_LANES, term.n_max()).0)
 }
 
-/// The maxima and the sums, as pairs, of up to [`SHORT`] classes, and `exp(x - m) * 2^64` of each class in `exps`.
+/// The maxima and the sums, as pairs, of up to [`SHORT`] classes; the logits of each class in `columns`, and
+/// `exp(x - m) * 2^64` in `exps`.
 #[inline(always)]
 pub(super) fn short_states_and_exps<S: Simd>(
     s: S,
     x: &[f32],
     layout: Layout,
+    columns: &mut [S::F32; SHORT],
     exps: &mut [S::F32; SHORT],
 ) -> (S::F32, (S::F32, S::F32)) {
     let zero = s.splat(0.0);
-    let mut columns = [zero; SHORT];
-    let m = load_columns(s, x, layout, &mut columns);
+    let m = load_columns(s, x, layout, columns);
     let mut term = ExpBelowMax::new(s, m);
-    for (column, exp) in columns.iter_mut().zip(exps).take(layout.classes) {
-        let is_max = s.eq(*column, m);
-        *column = term.of(s, *column, *column);
-        *exp = s.select(is_max, s.splat(SCALE), *column);
+    let (mut terms, mut errors) = ([zero; SHORT], [zero; SHORT]);
+    for ((&column, exp), sum) in columns.iter().zip(exps).zip(&mut terms).take(layout.classes) {
+        *sum = term.of(s, column, column);
+        *exp = s.select(s.eq(column, m), s.splat(SCALE), *sum);
     }
-    let mut errors = [zero; SHORT];
-    (m, total(s, &mut columns, &mut errors, layout.classes, term.n_max()))
+    (m, total(s, &mut terms, &mut errors, layout.classes, term.n_max()))
 }
 
 /// Of up to [`BLOCK`] classes.

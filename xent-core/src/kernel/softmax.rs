@@ -3,7 +3,7 @@
 use super::map::{Map, canonical, is_finite, map, map_in_place};
 use super::rows_in_lanes::{self, Layout, SHORT};
 use crate::log_sum_exp::LogSumExp;
-use crate::math::exp::{SCALE, UNSCALE, exp_scaled};
+use crate::math::exp::{LOWEST, SCALE, UNSCALE, exp_of_exponent, exp_scaled, exponent};
 use crate::math::ln_1p::ln_1p;
 use crate::math::pair::Pair;
 use crate::simd::Simd;
@@ -21,12 +21,25 @@ impl<S: Simd> Softmax<S> {
         let one_plus_sum = Pair::new(SCALE, 0.0).add(state.scaled_sum()).hi;
         Softmax { m: s.splat(state.max()), factor: s.splat(1.0 / one_plus_sum) }
     }
+
+    /// Of `exp(fl(x - m)) * 2^64`. What the difference lost counts as a factor of `1 + lost`: half an ULP for
+    /// each unit of the distance.
+    #[inline(always)]
+    fn of_exp(&self, s: S, x: S::F32, exp: S::F32) -> S::F32 {
+        let below = s.sub(x, self.m);
+        let m_part = s.sub(x, below);
+        let lost = s.add(s.sub(x, s.add(below, m_part)), s.sub(m_part, self.m));
+        let exp = s.mul_add(exp, lost, exp);
+        // At -inf nothing is lost but NaN.
+        s.mul(s.zero_where_lt(below, s.splat(LOWEST), exp), self.factor)
+    }
 }
 
 impl<S: Simd> Map<S> for Softmax<S> {
     #[inline(always)]
     fn of(&self, s: S, x: S::F32, _: S::F32) -> S::F32 {
-        s.mul(exp_scaled(s, s.sub(x, self.m)), self.factor)
+        let below = s.sub(x, self.m);
+        self.of_exp(s, x, exp_of_exponent(s, below, exponent(s, below)))
     }
 }
 
@@ -79,14 +92,14 @@ pub(crate) fn softmaxes<S: Simd>(s: S, x: &[f32], layout: Layout, out: &mut [f32
     for (group, out) in out.chunks_mut((S::LANES * layout.classes).max(1)).enumerate() {
         let x = x.get(group * S::LANES * layout.row_stride..).unwrap_or(&[]);
         let n_rows = out.len() / layout.classes.max(1);
-        let mut exps = [zero; SHORT];
-        let (m, sum) = rows_in_lanes::short_states_and_exps(s, x, layout, &mut exps);
+        let (mut columns, mut exps) = ([zero; SHORT], [zero; SHORT]);
+        let (m, sum) = rows_in_lanes::short_states_and_exps(s, x, layout, &mut columns, &mut exps);
         let (one_plus_sum, _) = rows_in_lanes::add_to(s, s.splat(SCALE), sum);
         let factor = s.div(s.splat(1.0), one_plus_sum);
         // An infinite maximum, or a NaN sum.
-        let factor = s.select(is_finite(s, m), factor, nan);
-        for (class, &exp) in exps.iter().enumerate().take(layout.classes) {
-            let v = canonical(s, s.mul(exp, factor));
+        let row = Softmax { m, factor: s.select(is_finite(s, m), factor, nan) };
+        for (class, (&x, &exp)) in columns.iter().zip(&exps).enumerate().take(layout.classes) {
+            let v = canonical(s, row.of_exp(s, x, exp));
             out_layout.store_column(s, v, out, class, n_rows);
         }
     }

@@ -247,6 +247,14 @@ impl LogitCase {
     }
 }
 
+/// `v_c`, what a class counts in a row of weight 1.
+pub(crate) fn count(y: &[f32], class: usize, options: &Options<'_>) -> f64 {
+    let weight = options.class_weights.get(class).map_or(1.0, |&w| f64::from(w));
+    let smoothing = f64::from(options.label_smoothing);
+    let target = (1.0 - smoothing) * f64::from(y[class]) + smoothing / y.len() as f64;
+    f64::from(options.focal_alpha) * weight * target
+}
+
 /// As [`LogitCase`], of probabilities.
 pub(crate) struct ProbCase {
     pub(crate) loss: f64,
@@ -291,8 +299,22 @@ impl ProbCase {
         let loss_allowed = ulp * accuracy::ULP * loss.abs() + STEP * (1.0 + sample * n as f64);
         let gradient_ulp =
             accuracy::CLIPPED_GRADIENT + focal + if gamma == 0.0 { 0.0 } else { accuracy::FOCAL };
+        // What a class counts, its weights included, has its step where it is subnormal.
+        let step = |c: usize| {
+            let v = count(y, c, options) * sample.min(1.0);
+            let is_coarse = v > 0.0 && v < f64::from(f32::MIN_POSITIVE);
+            if is_coarse { STEP * (2.0 + f64::from(gamma)) * sample.max(1.0) } else { 0.0 }
+        };
+        let of_all: f64 = (0..n).map(step).sum();
+        let sum: f64 = p.iter().map(|&p| f64::from(p)).sum();
+        let steps = |c: usize| match (step(c), options.normalize) {
+            (0.0, false) => 0.0,
+            (own, false) => own / f64::from(p[c]).abs(),
+            (0.0, true) => of_all / sum,
+            (own, true) => (of_all + own * probs.others(c) / f64::from(p[c]).abs()) / sum,
+        };
         let gradient_allowed =
-            scale.iter().map(|scale| gradient_ulp * accuracy::ULP * scale + STEP).collect();
+            (0..n).map(|c| gradient_ulp * accuracy::ULP * scale[c] + STEP + steps(c)).collect();
         ProbCase { loss, loss_allowed, gradient, gradient_allowed, at_an_end }
     }
 }
