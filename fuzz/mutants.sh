@@ -67,6 +67,8 @@ mutant "log_sum_exp cross_entropy clipped_cross_entropy" $kernel/tree.rs \
     's/let chunks = x.chunks(S::LANES).zip(y.chunks(S::LANES));/let chunks = x.chunks_exact(S::LANES).zip(y.chunks_exact(S::LANES));/'
 mutant "softmax binary_losses" $kernel/map.rs \
     's/^        s.store(v, out.get_mut(end..).unwrap_or_default());$//'
+# What the difference of two logits loses.
+mutant "softmax" $kernel/softmax.rs 's/s.mul_add(exp, lost, exp)/s.mul_add(exp, s.sub(lost, lost), exp)/'
 # One label too many; a row of another image; a clip range that is not
 # checked; the digits of a small loss.
 mutant "cross_entropy" xent-core/src/targets.rs 's/if index < classes =>/if index <= classes =>/'
@@ -77,7 +79,7 @@ mutant "clipped_cross_entropy" $kernel/clipped.rs \
     's/^        let loss = s.select(is_max, self.loss_of_max, loss);$//'
 # An option that is not applied to a gradient; a probability of -0.
 mutant "binary_losses" $kernel/binary.rs \
-    's/let by_q = s.div(one, s.mul(s.add(q, zero), /let by_q = s.div(one, s.mul(q, /'
+    's/let q = s.mul(s.add(q, zero), /let q = s.mul(q, /'
 mutant "clipped_cross_entropy" $kernel/clipped.rs \
     's/slope), s.add(x, zero));/slope), x);/'
 mutant "binary_losses" $kernel/binary.rs \
@@ -90,7 +92,7 @@ mutant "statistics_and_divergences" $kernel/statistics.rs \
 mutant "statistics_and_divergences" $kernel/divergence.rs \
     's/let term = s.select(s.lt(d2, half), near,/let term = s.select(s.lt(d2, s.splat(0.75)), near,/'
 mutant "statistics_and_divergences" $kernel/distillation.rs \
-    's/let shift = if difference < 0.0 { -ln } else { ln };/let shift = ln;/'
+    's/scale \* if difference < 0.0 { -ln } else { ln };/scale * ln;/'
 # Another backend than was asked for; rows of another part of a batch; a stride that is not the rows'.
 mutant "batches" xent-std/src/batch/backend.rs \
     's/filled(x, x.classes(), |x, out| self.log_softmax_rows(x, out))/filled(x, x.classes(), |x, out| Backend::SCALAR.log_softmax_rows(x, out))/'

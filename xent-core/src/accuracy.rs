@@ -40,7 +40,7 @@ pub const TARGET_LOSS: f64 = 4.0;
 pub const BINARY_LOSS: f64 = 4.0;
 
 /// [`ClippedCrossEntropy`](crate::ClippedCrossEntropy): ULP of the loss, with a distribution of the sum
-/// of the absolute values of the terms; for rows of up to 2^20 classes.
+/// of the absolute values of the terms.
 pub const CLIPPED_LOSS: f64 = 4.0;
 
 /// [`ClippedBinaryCrossEntropy`](crate::ClippedBinaryCrossEntropy): ULP of the sum of the absolute

@@ -203,6 +203,34 @@ fn check_binary(ledger: &mut Ledger, x: f32, y: f32) {
 const CLIPS: [[f32; 2]; 5] =
     [[1e-7, 1.0 - 1e-7], [1e-10, 1.0], [0.0, 1.0], [0.25, 0.75], [0.5, 0.5]];
 
+#[test]
+fn clipped_losses_of_long_rows_do_not_drift() {
+    let mut label_ledger = Ledger::new("clipped_cross_entropy, long, label");
+    let mut target_ledger = Ledger::new("clipped_cross_entropy, long, distribution");
+    let n = if few_cases() { 1 << 14 } else { 1 << 22 };
+    let mut random = Random::new(22);
+    let uniform: Vec<f32> = (0..n).map(|_| random.unit() / n as f32).collect();
+    for (name, mut p) in [("equal", vec![0.7 / n as f32; n]), ("uniform", uniform)] {
+        p[n / 3] = 0.4;
+        let case = || format!("{n} probabilities, {name}");
+        for clip in CLIPS {
+            let loss = ClippedCrossEntropy::new().clip(clip[0], clip[1]);
+            let want_target = reference::clipped_cross_entropy_target(&p, &p, clip, false);
+            let labels = [n / 3, 0];
+            let wants = labels.map(|t| reference::clipped_cross_entropy(&p, t, clip, true));
+            for backend in Backend::all() {
+                let (loss, ulp) = (loss.backend(backend), accuracy::CLIPPED_LOSS);
+                let got = loss.row(&p, &p[..]).unwrap();
+                target_ledger.check(backend, got, want_target, ulp, want_target, &case);
+                for (label, want) in labels.into_iter().zip(wants) {
+                    let got = loss.normalize(true).row(&p, label).unwrap();
+                    label_ledger.check(backend, got, want, ulp, want, &case);
+                }
+            }
+        }
+    }
+}
+
 fn check_clipped_binary(ledger: &mut Ledger, p: f32, y: f32) {
     for clip in CLIPS {
         let want = reference::clipped_binary_cross_entropy(p, y, clip);

@@ -354,3 +354,21 @@ fn a_probability_of_0_beside_a_label_keeps_the_digits_of_a_small_gradient() {
         }
     }
 }
+
+#[test]
+fn a_gradient_of_a_long_row_with_weights_takes_time_of_its_length() {
+    // Of 16 times the elements about 16 times as long; 256 times where each piece reads all weights.
+    let seconds = |n: usize| {
+        let (x, y, weights) = (vec![0.5; n], vec![1.0; n], vec![2.0; n]);
+        let (x, y) = (Rows::new(&x, 1, n).unwrap(), Rows::new(&y, 1, n).unwrap());
+        let (loss, mut out) = (BinaryCrossEntropy::new().pos_weights(&weights), vec![0.0; n]);
+        let run = |_| {
+            let start = std::time::Instant::now();
+            loss.gradient(x, y, 1.0, &mut out).unwrap();
+            start.elapsed().as_secs_f64()
+        };
+        (0..3).map(run).fold(f64::INFINITY, f64::min)
+    };
+    let ratio = seconds(1 << 21) / seconds(1 << 17);
+    assert!(ratio < 64.0, "{ratio} times as long for 16 times the elements");
+}

@@ -167,18 +167,18 @@ pub(super) trait ElementLoss {
     }
 
     /// `factor` times the gradients of the elements of a piece whose `x` is there; adds their losses.
+    /// `far_options`: whether the options [are far](BinaryOptions::are_far), which reads all weights.
     fn gradients_of_piece(
         &self,
         piece: &mut Piece,
         targets: &BinaryTargets<'_>,
-        factor: f64,
+        (factor, far_options): (f64, bool),
         out: &mut [f32],
         total: &mut LossTotal,
     ) {
         piece.read_targets(targets, self.options().pos_weights);
         // The losses first, in the place of the gradients.
         self.losses(piece.elements(), out);
-        let far_options = self.options().are_far();
         for (i, (&loss, &weight)) in out.iter().zip(&piece.scales).enumerate() {
             let weight = f64::from(weight);
             let far = is_far(weight) || far_options && weight != 0.0;
@@ -215,13 +215,13 @@ pub(super) trait ElementLoss {
     ) -> Result<LossTotal, Error> {
         self.check(x, targets)?;
         check_length(x.n_elements(), out.len())?;
-        let factor = self.checked_factor(targets, scale)?;
+        let factors = (self.checked_factor(targets, scale)?, self.options().are_far());
         let mut total = LossTotal::EMPTY;
         for_pieces(x, targets, &mut total, |at, x, targets, range, chunk_total| {
             let out = out.get_mut(at..at + range.len()).unwrap_or_default();
             let mut piece = Piece::new(range.start, out.len());
             piece.read_x(x);
-            self.gradients_of_piece(&mut piece, targets, factor, out, chunk_total);
+            self.gradients_of_piece(&mut piece, targets, factors, out, chunk_total);
         });
         Ok(total)
     }
@@ -234,13 +234,13 @@ pub(super) trait ElementLoss {
     ) -> Result<LossTotal, Error> {
         let shape = targets.rows;
         self.check(&Rows::new(x, shape.n_rows(), shape.classes())?, targets)?;
-        let factor = self.checked_factor(targets, scale)?;
+        let factors = (self.checked_factor(targets, scale)?, self.options().are_far());
         let mut total = LossTotal::EMPTY;
         for_pieces(&shape, targets, &mut total, |at, _, targets, range, chunk_total| {
             let x = x.get_mut(at..at + range.len()).unwrap_or_default();
             let mut piece = Piece::new(range.start, x.len());
             piece.set_x(x);
-            self.gradients_of_piece(&mut piece, targets, factor, x, chunk_total);
+            self.gradients_of_piece(&mut piece, targets, factors, x, chunk_total);
         });
         Ok(total)
     }
