@@ -2,6 +2,7 @@
 
 use core::ops::Range;
 
+use crate::loss::check_length;
 use crate::{Error, Rows};
 
 mod sealed {
@@ -240,9 +241,7 @@ impl<'a> Targets<'a> {
         }
         match &self.kind {
             Kind::Labels(labels) => {
-                if labels.len() != n_rows {
-                    return Err(Error::LengthMismatch { expected: n_rows, found: labels.len() });
-                }
+                check_length(n_rows, labels.len())?;
                 for row in 0..n_rows {
                     let label = labels.get(row);
                     if ignored != Some(label) {
@@ -252,6 +251,16 @@ impl<'a> Targets<'a> {
             }
             Kind::Distributions(targets) => rows.check_shape_of(targets)?,
         }
+        check_sample_weights(self.sample_weights, n_rows)
+    }
+
+    /// Whether there are targets for `n_rows` rows.
+    pub(crate) fn check_n_rows(&self, n_rows: usize) -> Result<(), Error> {
+        let found = match &self.kind {
+            Kind::Labels(labels) => labels.len(),
+            Kind::Distributions(targets) => targets.n_rows(),
+        };
+        check_length(n_rows, found)?;
         check_sample_weights(self.sample_weights, n_rows)
     }
 }
@@ -268,9 +277,7 @@ fn weights_of_range<'a>(weights: Option<&'a [f32]>, range: &Range<usize>) -> Opt
 
 fn check_sample_weights(weights: Option<&[f32]>, n_rows: usize) -> Result<(), Error> {
     let Some(weights) = weights else { return Ok(()) };
-    if weights.len() != n_rows {
-        return Err(Error::LengthMismatch { expected: n_rows, found: weights.len() });
-    }
+    check_length(n_rows, weights.len())?;
     for &value in weights {
         if !(0.0..f32::INFINITY).contains(&value) {
             return Err(Error::InvalidOption { name: "sample_weights", value });

@@ -608,3 +608,22 @@ fn any_option_value_is_an_error_or_a_number_and_never_a_panic() {
         }
     }
 }
+
+#[test]
+fn the_factor_of_a_gradient_is_of_targets_that_fit() {
+    let none: [u8; 0] = [];
+    for n_rows in [5, usize::MAX] {
+        let error = Error::LengthMismatch { expected: n_rows, found: 0 };
+        let targets = Targets::labels(&none);
+        assert_eq!(
+            CrossEntropy::new().gradient_factor(targets, n_rows, Reduction::Mean),
+            Err(error)
+        );
+        let loss = ClippedCrossEntropy::new();
+        assert_eq!(loss.gradient_factor(targets, n_rows, Reduction::Mean), Err(error));
+    }
+    let rows = Rows::new(&[], usize::MAX, 0).unwrap();
+    let error = Error::EmptyClasses { n_rows: usize::MAX };
+    assert_eq!(BinaryCrossEntropy::new().gradient_factor(rows, Reduction::Mean), Err(error));
+    assert_eq!(ClippedBinaryCrossEntropy::new().gradient_factor(rows, Reduction::Mean), Err(error));
+}

@@ -193,12 +193,14 @@ def lines():
                 yield line(clipped_binary_cross_entropy, [p], [y], **o)
                 yield line(clipped_binary_cross_entropy, [p], [y], **o, clip=[1e-6, 0.95])
     pairs = [(distribution(n), distribution(n)) for n in [2, 5, 40]]
-    for p, q in [*pairs, ([1.0, 0.0], [0.5, 0.5]), ([1e-45, 1.0], [1e-40, 1.0]), ([0.3, 0.7], [0.3000001, 0.6999999]), ([0.5, 1e-30], [0.5, 2e-30])]:
+    # Where the reference has a series, and on either side of it.
+    near = [([f32(v * random.uniform(1 - r, 1 + r)) for v in p], p) for p, _ in pairs for r in [1e-4, 0.01, 0.03, 0.06]]
+    for p, q in [*pairs, *near, ([1.0, 0.0], [0.5, 0.5]), ([1e-45, 1.0], [1e-40, 1.0]), ([0.3, 0.7], [0.3000001, 0.6999999]), ([0.5, 1e-30], [0.5, 2e-30])]:
         yield line(entropy, p, [])
         yield line(kl_divergence, p, q)
         yield line(js_divergence, p, q)
     for x in LOGITS[:-1]:
-        for shift in [1e-6, 0.3, 20.0]:
+        for shift in [1e-6, 0.015, 0.3, 20.0]:
             y = [f32(v + random.uniform(-shift, shift)) for v in x]
             for t in [1.0, 0.125, 20.0]:
                 yield line(distillation, x, y, temperature=t)

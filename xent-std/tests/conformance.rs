@@ -14,7 +14,7 @@ fn assert_near(got: &[f32], expected: &[f64], digits: f64, context: &str) {
     assert_eq!(got.len(), expected.len(), "{context}: {got:?}");
     for (&got, &expected) in got.iter().zip(expected) {
         let got = f64::from(got);
-        // All bounds are alike: 4 ULP.
+        // Tighter than any bound of these calls: 4 ULP.
         let bound = (accuracy::LOSS * accuracy::ULP + digits) * expected.abs();
         let both_nan = got.is_nan() && expected.is_nan();
         let near = got == expected || (got - expected).abs() <= bound;

@@ -334,7 +334,7 @@ impl<'w> BinaryCrossEntropy<'w> {
     /// What `scale` multiplies the gradient of the sum over all elements by. For those who split a batch.
     ///
     /// `targets`: those of the whole batch.
-    /// Errors: [`Error::InvalidOption`] for a factor that is not finite.
+    /// Errors: those of the targets alone; [`Error::InvalidOption`] for a factor that is not finite.
     ///
     /// ```
     /// use xent_core::{BinaryCrossEntropy, Reduction, Rows};
@@ -347,7 +347,9 @@ impl<'w> BinaryCrossEntropy<'w> {
         targets: impl Into<BinaryTargets<'a>>,
         scale: impl Into<GradientScale>,
     ) -> Result<f64, Error> {
-        self.checked_factor(&targets.into(), scale.into())
+        let targets = targets.into();
+        targets.check(&targets.rows)?;
+        self.checked_factor(&targets, scale.into())
     }
 }
 

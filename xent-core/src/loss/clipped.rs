@@ -384,7 +384,7 @@ impl<'w> ClippedCrossEntropy<'w> {
     /// number of the rows. For those who split a batch.
     ///
     /// `targets`: those of the whole batch, for `n_rows` rows.
-    /// Errors: [`Error::InvalidOption`] for a factor that is not finite.
+    /// Errors: those of the targets alone; [`Error::InvalidOption`] for a factor that is not finite.
     ///
     /// ```
     /// use xent_core::{ClippedCrossEntropy, Reduction, Targets};
@@ -399,7 +399,9 @@ impl<'w> ClippedCrossEntropy<'w> {
         n_rows: usize,
         scale: impl Into<GradientScale>,
     ) -> Result<f64, Error> {
-        self.checked_factor(&targets.into(), n_rows, scale.into())
+        let targets = targets.into();
+        targets.check_n_rows(n_rows)?;
+        self.checked_factor(&targets, n_rows, scale.into())
     }
 }
 

@@ -314,7 +314,7 @@ impl<'w> ClippedBinaryCrossEntropy<'w> {
     /// What `scale` multiplies the gradient of the sum over all elements by. For those who split a batch.
     ///
     /// `targets`: those of the whole batch.
-    /// Errors: [`Error::InvalidOption`] for a factor that is not finite.
+    /// Errors: those of the targets alone; [`Error::InvalidOption`] for a factor that is not finite.
     ///
     /// ```
     /// use xent_core::{ClippedBinaryCrossEntropy, Reduction, Rows};
@@ -327,7 +327,9 @@ impl<'w> ClippedBinaryCrossEntropy<'w> {
         targets: impl Into<BinaryTargets<'a>>,
         scale: impl Into<GradientScale>,
     ) -> Result<f64, Error> {
-        self.checked_factor(&targets.into(), scale.into())
+        let targets = targets.into();
+        targets.check(&targets.rows)?;
+        self.checked_factor(&targets, scale.into())
     }
 }
 

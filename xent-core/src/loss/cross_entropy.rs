@@ -431,7 +431,7 @@ impl<'w> CrossEntropy<'w> {
     /// number of the rows. For those who split a batch.
     ///
     /// `targets`: those of the whole batch, for `n_rows` rows.
-    /// Errors: [`Error::InvalidOption`] for a factor that is not finite.
+    /// Errors: those of the targets alone; [`Error::InvalidOption`] for a factor that is not finite.
     ///
     /// ```
     /// use xent_core::{CrossEntropy, Reduction, Targets};
@@ -446,7 +446,9 @@ impl<'w> CrossEntropy<'w> {
         n_rows: usize,
         scale: impl Into<GradientScale>,
     ) -> Result<f64, Error> {
-        self.checked_factor(&targets.into(), n_rows, scale.into())
+        let targets = targets.into();
+        targets.check_n_rows(n_rows)?;
+        self.checked_factor(&targets, n_rows, scale.into())
     }
 
     /// Whether a row with a label costs `(m - x_t) + ln(1 + s)`, and nothing is ignored.

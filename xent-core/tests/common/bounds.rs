@@ -150,6 +150,18 @@ pub(crate) fn one_hot(classes: usize, label: usize) -> Vec<f32> {
     y
 }
 
+/// ULP that weights, smoothing and factors add.
+fn options_ulp(has_any: bool) -> f64 {
+    if has_any { accuracy::OPTIONS } else { 0.0 }
+}
+
+fn has_weights(options: &Options<'_>) -> bool {
+    !options.class_weights.is_empty()
+        || options.label_smoothing != 0.0
+        || options.focal_alpha != 1.0
+        || options.sample_weight != 1.0
+}
+
 /// ULP that a focal factor adds to a term, `rest` being `1 - p`, each of whose units of relative error
 /// counts `gamma` times.
 fn focal_ulp(gamma: f32, rest: f64, distance_ulp: f64) -> f64 {
@@ -201,17 +213,19 @@ impl LogitCase {
 
         let (lse, excess) = (logits.log_sum_exp(), logits.log_sum_exp_excess());
         let z_loss = sample * f64::from(options.z_loss) * lse.abs();
-        let mut allowed = accuracy::Z_LOSS * z_loss * lse.abs()
+        let options_ulp = options_ulp(has_weights(options));
+        let mut allowed = (accuracy::Z_LOSS + options_ulp) * z_loss * lse.abs()
             + 2.0 * (accuracy::LOSS + distance_ulp) * z_loss * excess;
         // The largest of what the classes that count add to a gradient.
         let mut focal_gradient_ulp = 0.0;
-        let (mut n_counted, mut total_slope) = (0, 0.0);
+        let (mut n_counted, mut steps_counted, mut total_slope) = (0, 0.0, 0.0);
         for c in (0..n).filter(|&c| count(c) != 0.0) {
             let (rest, p, l) = (logits.rest(c), logits.softmax(c), logits.loss(c));
             let focal_ulp = focal_ulp(options.focal_gamma, rest, distance_ulp);
             let factor = if gamma == 0.0 { 1.0 } else { rest.powf(gamma) };
             let term = if rest == 0.0 && gamma != 0.0 { 0.0 } else { count(c) * factor * l };
-            allowed += sample * term * (accuracy::TARGET_LOSS + distance_ulp + focal_ulp);
+            allowed +=
+                sample * term * (accuracy::TARGET_LOSS + distance_ulp + focal_ulp + options_ulp);
             let slope = if gamma == 0.0 || p == 0.0 || rest == 0.0 {
                 factor
             } else {
@@ -223,17 +237,20 @@ impl LogitCase {
                 focal_ulp + if gamma == 0.0 { 0.0 } else { accuracy::FOCAL + 2.0 * distance_ulp };
             focal_gradient_ulp = f64::max(focal_gradient_ulp, with_slope);
             n_counted += 1;
+            steps_counted += step_factor(c, options);
         }
         let z_slope = 2.0 * f64::from(options.z_loss) * lse.abs();
         allowed += sample * z_slope * cap_ulp;
         total_slope += z_slope;
-        let loss_allowed = allowed * accuracy::ULP + STEP * (1.0 + sample * (1 + n_counted) as f64);
+        let loss_allowed = allowed * accuracy::ULP + STEP * (1.0 + sample * (1.0 + steps_counted));
 
         // That of the cap is `4 e`, with `e` rounded to half a step.
         let steps = (if caps { 2.0 } else { 1.0 } / f64::from(options.temperature)).max(1.0);
         let gradient_allowed = (0..n).map(|c| {
             let distance = logits.distance(c).min(1e6);
-            let mut ulp = accuracy::GRADIENT + unit * distance + distance_ulp + focal_gradient_ulp;
+            let of_label = n_counted == 1 && options.z_loss == 0.0;
+            let mut ulp = if of_label { accuracy::GRADIENT } else { accuracy::TARGET_GRADIENT };
+            ulp += unit * distance + distance_ulp + focal_gradient_ulp + options_ulp;
             ulp += (1.0 + gamma) * 2.0 * cap_ulp;
             if caps {
                 ulp += accuracy::SOFT_CAP
@@ -253,6 +270,12 @@ pub(crate) fn count(y: &[f32], class: usize, options: &Options<'_>) -> f64 {
     let smoothing = f64::from(options.label_smoothing);
     let target = (1.0 - smoothing) * f64::from(y[class]) + smoothing / y.len() as f64;
     f64::from(options.focal_alpha) * weight * target
+}
+
+/// What weights make of a step: each may come after the others.
+fn step_factor(class: usize, options: &Options<'_>) -> f64 {
+    let weight = options.class_weights.get(class).map_or(1.0, |&w| f64::from(w));
+    f64::from(options.focal_alpha).max(1.0) * weight.max(1.0)
 }
 
 /// As [`LogitCase`], of probabilities.
@@ -295,15 +318,32 @@ impl ProbCase {
                 focal = focal.max(focal_ulp(gamma, probs.rest(c), 0.0));
             }
         }
+        let focal = focal + options_ulp(has_weights(options));
         let ulp = accuracy::CLIPPED_LOSS + focal;
-        let loss_allowed = ulp * accuracy::ULP * loss.abs() + STEP * (1.0 + sample * n as f64);
+        // A power that is subnormal has its step before it meets loss and weight.
+        let is_subnormal = |c: usize| {
+            gamma != 0.0 && probs.rest(c).powf(f64::from(gamma)) < f64::from(f32::MIN_POSITIVE)
+        };
+        let of_class = |c: usize| {
+            let of_power = if is_subnormal(c) { probs.loss(c) } else { 0.0 };
+            let counts = count(y, c, options) != 0.0;
+            if counts { step_factor(c, options) * (1.0 + of_power) } else { 0.0 }
+        };
+        let steps = 1.0 + sample * (n as f64 + (0..n).map(of_class).sum::<f64>());
+        let loss_allowed = ulp * accuracy::ULP * loss.abs() + STEP * steps;
         let gradient_ulp =
             accuracy::CLIPPED_GRADIENT + focal + if gamma == 0.0 { 0.0 } else { accuracy::FOCAL };
         // What a class counts, its weights included, has its step where it is subnormal.
         let step = |c: usize| {
             let v = count(y, c, options) * sample.min(1.0);
             let is_coarse = v > 0.0 && v < f64::from(f32::MIN_POSITIVE);
-            if is_coarse { STEP * (2.0 + f64::from(gamma)) * sample.max(1.0) } else { 0.0 }
+            let of_power = if is_subnormal(c) { v.max(1.0) } else { 1.0 };
+            let is_coarse = is_coarse || v > 0.0 && is_subnormal(c);
+            if is_coarse {
+                STEP * (2.0 + f64::from(gamma)) * of_power * sample.max(1.0)
+            } else {
+                0.0
+            }
         };
         let of_all: f64 = (0..n).map(step).sum();
         let sum: f64 = p.iter().map(|&p| f64::from(p)).sum();
@@ -343,12 +383,17 @@ impl ElementCase {
         let is_coarse = positive > 0.0 && positive < f64::from(f32::MIN_POSITIVE);
         let of_side = if is_coarse { largest.min(1e38) } else { 0.0 };
         let by_temperature = f64::from(1.0 / options.temperature).max(1.0);
+        let has_weights = a != 0.0
+            || pos_weight != 1.0
+            || options.focal_alpha.is_some()
+            || options.sample_weight != 1.0;
+        let ulp = options_ulp(has_weights);
         let steps = STEP * (1.0 + weight * (2.0 * by_temperature + of_side));
         ElementCase {
             loss,
-            loss_allowed: loss_ulp * accuracy::ULP * loss.abs() + steps,
+            loss_allowed: (loss_ulp + ulp) * accuracy::ULP * loss.abs() + steps,
             gradient,
-            gradient_allowed: gradient_ulp * accuracy::ULP * scale + steps,
+            gradient_allowed: (gradient_ulp + ulp) * accuracy::ULP * scale + steps,
         }
     }
 
@@ -423,7 +468,7 @@ impl<'a> DistillationCase<'a> {
         let loss = reference::distillation(student, teacher, temperature);
         let distance = reference::distillation_distance(student, teacher, temperature);
         let rest = reference::distillation_rest(student, teacher, temperature);
-        let error = (accuracy::DISTILLATION + distance) * accuracy::ULP;
+        let error = (accuracy::DISTILLATION + 2.5 * distance) * accuracy::ULP;
         let steps = STEP * (1 + student.len()) as f64;
         let loss_allowed = error * loss + (error * rest) * (error * rest) / 2.0 + steps;
         let probs = [teacher, student].map(|x| {
@@ -448,10 +493,15 @@ impl<'a> DistillationCase<'a> {
     pub(crate) fn gradient(&self, class: usize, factor: f32) -> [f64; 2] {
         let (student, teacher, t) = (self.student, self.teacher, f64::from(self.temperature));
         let value = reference::distillation_gradient(student, teacher, self.temperature, class);
-        let [[d, p], [e, q]] = [self.probs[0][class], self.probs[1][class]];
-        let ulp = accuracy::DISTILLATION_GRADIENT + self.distance + d.min(e).min(1e6);
+        let [[d, p], [e, q]] =
+            [self.probs[0][class], self.probs[1][class]].map(|[d, p]| [d.min(1e6), p]);
+        let ulp = accuracy::DISTILLATION_GRADIENT + 2.5 * self.distance;
         let scale = value.abs() + p.min(q) / t * self.rest;
-        let allowed = ulp * accuracy::ULP * scale + STEP / t.min(1.0);
+        // At an end either way may be taken.
+        let of_near = if q < 0.367 * p || q > 7.4 * p { 0.0 } else { d * value.abs() };
+        let of_far = if q > 0.369 * p && q < 7.38 * p { 0.0 } else { (d * p + e * q) / t };
+        let of_distances = f64::max(of_near, of_far);
+        let allowed = (ulp * scale + of_distances) * accuracy::ULP + STEP / t.min(1.0);
         let factor = f64::from(factor);
         [value * factor, allowed * factor.abs() + STEP]
     }
