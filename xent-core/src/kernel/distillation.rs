@@ -24,7 +24,7 @@ use super::map::{Map, map};
 use super::tree::{BLOCK, Term, TreeSum, block_sum, lane_count};
 use crate::math::exp::{SCALE, UNSCALE, exp_scaled};
 use crate::math::ln_1p::ln_1p;
-use crate::math::pair::Pair;
+use crate::math::pair::{Pair, difference};
 use crate::simd::Simd;
 
 /// `exp((x - m) / T) * 2^64` where `x` is not `m`; how often it is.
@@ -192,15 +192,6 @@ const LARGE: f32 = 1e29;
 
 /// A product below it may have lost digits.
 const TINY: f32 = f32::from_bits((127 - 100) << 23);
-
-/// `a - b`, and the rounding error of that.
-#[inline(always)]
-fn difference<S: Simd>(s: S, a: S::F32, b: S::F32) -> (S::F32, S::F32) {
-    let hi = s.sub(a, b);
-    let b_part = s.sub(a, hi);
-    let a_part = s.add(hi, b_part);
-    (hi, s.add(s.sub(a, a_part), s.sub(b_part, b)))
-}
 
 const H: [f32; 9] = [
     f32::from_bits(0x3f00_0000), // 0.5

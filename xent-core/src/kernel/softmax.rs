@@ -5,7 +5,7 @@ use super::rows_in_lanes::{self, Layout, SHORT};
 use crate::log_sum_exp::LogSumExp;
 use crate::math::exp::{LOWEST, SCALE, UNSCALE, exp_of_exponent, exp_scaled, exponent};
 use crate::math::ln_1p::ln_1p;
-use crate::math::pair::Pair;
+use crate::math::pair::{Pair, difference};
 use crate::simd::Simd;
 
 /// `exp(x - m) / (1 + s)`, for a finite state.
@@ -26,9 +26,7 @@ impl<S: Simd> Softmax<S> {
     /// each unit of the distance.
     #[inline(always)]
     fn of_exp(&self, s: S, x: S::F32, exp: S::F32) -> S::F32 {
-        let below = s.sub(x, self.m);
-        let m_part = s.sub(x, below);
-        let lost = s.add(s.sub(x, s.add(below, m_part)), s.sub(m_part, self.m));
+        let (below, lost) = difference(s, x, self.m);
         let exp = s.mul_add(exp, lost, exp);
         // At -inf nothing is lost but NaN.
         s.mul(s.zero_where_lt(below, s.splat(LOWEST), exp), self.factor)

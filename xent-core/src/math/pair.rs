@@ -11,6 +11,7 @@
 //! Numer. Math. 18 (1971); D. E. Knuth, TAOCP 2, 4.2.2, theorem B.
 
 use super::exp::LOWEST;
+use crate::simd::Simd;
 
 /// `hi + lo`, with `hi` the f32 nearest to it.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -67,6 +68,15 @@ impl Pair {
         let p = Pair::product(self.hi, other.hi);
         Pair::ordered_sum(p.hi, p.lo + (self.hi * other.lo + self.lo * other.hi))
     }
+}
+
+/// `a - b`, and the rounding error of that.
+#[inline(always)]
+pub(crate) fn difference<S: Simd>(s: S, a: S::F32, b: S::F32) -> (S::F32, S::F32) {
+    let hi = s.sub(a, b);
+    let b_part = s.sub(a, hi);
+    let a_part = s.add(hi, b_part);
+    (hi, s.add(s.sub(a, a_part), s.sub(b_part, b)))
 }
 
 /// The upper and the lower 12 bits of `a`.

@@ -194,12 +194,7 @@ impl LogitCase {
             return LogitCase { loss, loss_allowed: 0.0, gradient, gradient_allowed: nothing };
         }
 
-        let weight = |c: usize| options.class_weights.get(c).map_or(1.0, |&w| f64::from(w));
-        let smoothing = f64::from(options.label_smoothing);
-        let count = |c: usize| {
-            let y = (1.0 - smoothing) * f64::from(y[c]) + smoothing / n as f64;
-            f64::from(options.focal_alpha) * weight(c) * y
-        };
+        let count = |c: usize| count(y, c, options);
         let (gamma, sample) = (f64::from(options.focal_gamma), f64::from(options.sample_weight));
         let caps = options.soft_cap < f32::INFINITY;
         let tempers = options.temperature != 1.0;
