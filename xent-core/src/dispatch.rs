@@ -31,41 +31,50 @@ use crate::statistics::RowStatistics;
 
 macro_rules! kernels {
     ($($(#[$meta:meta])* $name:ident($($arg:ident: $ty:ty),*) $(-> $out:ty)? = $kernel:path;)*) => {
-        impl Backend {$(
+        $(
+            // A module for each, which a compiler takes for a unit of its own: those of one are compiled by one
+            // thread. Never inlined, so that the features, and a caller's, end here.
             $(#[$meta])*
-            #[inline]
-            pub(crate) fn $name(self, $($arg: $ty),*) $(-> $out)? {
-                // Never inlined, so that the features, and a caller's, end here.
+            mod $name {
+                use super::*;
+
                 #[inline(never)]
-                fn scalar($($arg: $ty),*) $(-> $out)? {
+                pub(super) fn scalar($($arg: $ty),*) $(-> $out)? {
                     $kernel(Scalar, $($arg),*)
                 }
                 #[inline(never)]
-                fn portable($($arg: $ty),*) $(-> $out)? {
+                pub(super) fn portable($($arg: $ty),*) $(-> $out)? {
                     $kernel(Portable, $($arg),*)
                 }
                 #[cfg(all(feature = "avx2", any(target_arch = "x86", target_arch = "x86_64")))]
                 #[target_feature(enable = "avx2,fma")]
-                fn avx2($($arg: $ty),*) $(-> $out)? {
+                pub(super) fn avx2($($arg: $ty),*) $(-> $out)? {
                     $kernel(Avx2::new(), $($arg),*)
                 }
                 #[cfg(all(feature = "avx512", any(target_arch = "x86", target_arch = "x86_64")))]
                 #[target_feature(enable = "avx512f")]
-                fn avx512($($arg: $ty),*) $(-> $out)? {
+                pub(super) fn avx512($($arg: $ty),*) $(-> $out)? {
                     $kernel(Avx512::new(), $($arg),*)
                 }
+            }
+        )*
+
+        impl Backend {$(
+            $(#[$meta])*
+            #[inline]
+            pub(crate) fn $name(self, $($arg: $ty),*) $(-> $out)? {
                 match self.kind() {
                     // Absent, it is never made; the guard keeps its code out of the binary.
-                    Kind::Portable if Portable::PRESENT => portable($($arg),*),
-                    Kind::Scalar | Kind::Portable => scalar($($arg),*),
+                    Kind::Portable if Portable::PRESENT => $name::portable($($arg),*),
+                    Kind::Scalar | Kind::Portable => $name::scalar($($arg),*),
                     #[cfg(all(feature = "avx2", any(target_arch = "x86", target_arch = "x86_64")))]
                     // SAFETY: backend.rs makes Kind::Avx2 only after cpuid and xgetbv reported AVX2
                     // and FMA.
-                    Kind::Avx2 => unsafe { avx2($($arg),*) },
+                    Kind::Avx2 => unsafe { $name::avx2($($arg),*) },
                     #[cfg(all(feature = "avx512", any(target_arch = "x86", target_arch = "x86_64")))]
                     // SAFETY: backend.rs makes Kind::Avx512 only after cpuid and xgetbv reported
                     // AVX-512F.
-                    Kind::Avx512 => unsafe { avx512($($arg),*) },
+                    Kind::Avx512 => unsafe { $name::avx512($($arg),*) },
                 }
             }
         )*}

@@ -14,7 +14,7 @@
 use super::map::canonical;
 use super::rows_in_lanes::{self, Layout};
 use super::short_row;
-use super::tree::{BLOCK, CHUNK, Term, block_max, block_sum, lane_count, lane_sums};
+use super::tree::{BLOCK, CHUNK, Term, block_max, block_sum, lane_count, lane_sums, seldom};
 use crate::log_sum_exp::LogSumExp;
 use crate::math::exp::{LOWEST, SCALE, UNSCALE, exp_of_exponent, exp_scaled, exponent, is_plain};
 use crate::math::ln_1p::{ln_1p, ln_1p_of_sum};
@@ -177,6 +177,7 @@ fn push_special(state: LogSumExp, x: &[f32]) -> LogSumExp {
             return LogSumExp::NAN;
         }
         if x == f32::INFINITY {
+            seldom();
             next = LogSumExp::INFINITY;
         }
     }

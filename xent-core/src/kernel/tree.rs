@@ -116,11 +116,8 @@ pub(super) fn lane_sums<S: Simd, T: Term<S>>(
     LaneSums { sum, error, n: x.len() }
 }
 
-/// [`block_sum`] with one lane and little code: a virtual lane after the other, in the order in which the halves
-/// of the tree are complete, so that a handful of sums wait and not 32.
-///
-/// Lane `l` is followed by `l + 16`, then both by `l + 8` and `l + 24`: their numbers read backwards count
-/// up. A 1 at the end of the count is a sum of the same height that waits for this one.
+/// [`block_sum`] with one lane and little code: a virtual lane after the other, from the last to the first. What the
+/// halves of the tree add to a lane are lanes of higher numbers, which are complete by then.
 #[inline(always)]
 pub(super) fn block_sum_by_lane<S: Simd, T: Term<S>>(
     s: S,
@@ -128,23 +125,28 @@ pub(super) fn block_sum_by_lane<S: Simd, T: Term<S>>(
     y: &[f32],
     term: &mut T,
 ) -> Pair {
-    const HEIGHT: u32 = VIRTUAL_LANES.ilog2();
+    // Lane `l` takes the place of `l + HALF`, which is added to no other.
+    const HALF: usize = VIRTUAL_LANES / 2;
     let n = x.len();
-    let spare =
-        n.clamp(1, VIRTUAL_LANES).next_power_of_two().leading_zeros() - (usize::BITS - 1 - HEIGHT);
+    let n_lanes = n.clamp(1, VIRTUAL_LANES);
+    let widest = n_lanes.next_power_of_two() / 2;
     // What is read was written before; zeros would bring in `memset`.
     let nothing = s.splat(f32::NAN);
-    let mut waiting = [(nothing, nothing); HEIGHT as usize];
+    let mut lanes = [(nothing, nothing); HALF];
     let (mut sum, mut error) = (nothing, nothing);
-    for i in 0..(VIRTUAL_LANES as u32) >> spare {
-        let at = ((i << spare).reverse_bits() >> (u32::BITS - HEIGHT)) as usize;
-        (sum, error) = lane_sum(s, x, y, at, term);
-        for (bit, waiting) in waiting.iter_mut().enumerate() {
-            if i >> bit & 1 == 0 {
-                *waiting = (sum, error);
-                break;
+    for lane in (0..n_lanes).rev() {
+        (sum, error) = lane_sum(s, x, y, lane, term);
+        let mut half = widest;
+        while half > lane {
+            if lane + half < n
+                && let Some(&(upper, upper_error)) = lanes.get((lane + half) % HALF)
+            {
+                (sum, error) = add_keeping_error(s, sum, s.add(error, upper_error), upper);
             }
-            (sum, error) = add_keeping_error(s, waiting.0, s.add(waiting.1, error), sum);
+            half /= 2;
+        }
+        if let Some(place) = lanes.get_mut(lane % HALF) {
+            *place = (sum, error);
         }
     }
     or_infinite(Pair::ordered_sum(s.first(sum), s.first(error)), s.first(sum))
@@ -166,6 +168,8 @@ fn lane_sum<S: Simd, T: Term<S>>(
         let mut half = load_term(s, x0, y0, term);
         if let (Some(x1), Some(y1)) = (rest(x, at + VIRTUAL_LANES), rest(y, at + VIRTUAL_LANES)) {
             half = s.add(half, load_term(s, x1, y1, term));
+        } else if at < VIRTUAL_LANES {
+            return (s.add(half, zero), zero); // one element: nothing is lost
         }
         at += HALF_GROUP;
         if at & HALF_GROUP != 0 {
@@ -174,13 +178,7 @@ fn lane_sum<S: Simd, T: Term<S>>(
             (sum, error) = add_keeping_error(s, sum, error, s.add(first_half, half));
         }
     }
-    if at & HALF_GROUP == 0 {
-        (sum, error)
-    } else if at < GROUP {
-        (s.add(first_half, zero), zero) // the sum was 0: nothing is lost
-    } else {
-        add_keeping_error(s, sum, error, first_half)
-    }
+    if at & HALF_GROUP == 0 { (sum, error) } else { add_keeping_error(s, sum, error, first_half) }
 }
 
 /// What begins at `at`, if there is something.
@@ -366,13 +364,17 @@ pub(crate) fn lane_max<S: Simd>(s: S, mut max: S::F32) -> f32 {
 pub(crate) fn block_max<S: Simd>(s: S, x: &[f32]) -> f32 {
     if S::ONE_BY_ONE {
         let (mut max, mut rest) = (s.splat(f32::NEG_INFINITY), x);
-        // In twos, not by an iterator, from which the compiler makes more code and slower.
-        while let [a, b, others @ ..] = rest {
-            max = s.max(s.splat(*b), s.max(s.splat(*a), max));
+        // In fives, not by an iterator, from which the compiler makes slower code.
+        while let [a, b, c, d, e, others @ ..] = rest {
+            max = larger(s, max, s.splat(*a));
+            max = larger(s, max, s.splat(*b));
+            max = larger(s, max, s.splat(*c));
+            max = larger(s, max, s.splat(*d));
+            max = larger(s, max, s.splat(*e));
             rest = others;
         }
-        if let [a] = rest {
-            max = s.max(s.splat(*a), max);
+        for x in rest {
+            max = larger(s, max, s.splat(*x));
         }
         return s.first(max) + 0.0;
     }
@@ -408,6 +410,24 @@ pub(crate) fn block_max<S: Simd>(s: S, x: &[f32]) -> f32 {
     };
     // Which of two zeros a maximum gives is open; + 0 makes it the positive one.
     lane_max(s, max) + 0.0
+}
+
+/// `x` where it is larger than `max`: by a branch, which a new maximum takes seldom.
+#[inline(always)]
+fn larger<S: Simd>(s: S, max: S::F32, x: S::F32) -> S::F32 {
+    if s.all(s.lt(max, x)) {
+        seldom();
+        x
+    } else {
+        max
+    }
+}
+
+/// In a branch that is seldom taken, keeps it one: a compiler would make a selection of it, which costs an
+/// instruction more, and unroll the loop around it.
+#[inline(always)]
+pub(super) fn seldom() {
+    core::hint::black_box(());
 }
 
 /// A sum over blocks: within chunks of [`CHUNK`] elements, then over the chunks.
