@@ -241,7 +241,7 @@ fn the_rank_counts_equal_logits_before_the_label_alone() {
         let masked = vec![-INF; n];
         // The values 0 to 4 over and over, so that every rank has ties on both sides.
         let stairs: Vec<f32> = (0..n).map(|i| (i * 7 % 5) as f32).collect();
-        for label in 0..n {
+        for label in places(n) {
             let ahead = stairs.iter().filter(|&&x| x > stairs[label]).count();
             let ahead = ahead + stairs[..label].iter().filter(|&&x| x == stairs[label]).count();
             for backend in Backend::all() {
@@ -258,6 +258,7 @@ fn the_second_largest_logit_is_found_wherever_it_is() {
     // The largest and the second largest in every pair of blocks and in every lane.
     for n in [2, 3, 8, 9, 33, 130, 1024, 1030, 2100, LogSumExp::CHUNK + 1100] {
         let mut places: Vec<usize> = (0..40)
+            .step_by(if few_cases() { 3 } else { 1 })
             .chain([127, 128, 1023, 1024, 1029, 2047, 2048, 65_535, 65_536, n - 1])
             .collect();
         places.retain(|&place| place < n);
