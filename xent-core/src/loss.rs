@@ -316,11 +316,11 @@ fn for_batches(
     total: &mut LossTotal,
     mut push: impl FnMut(core::ops::Range<usize>, &mut LossTotal),
 ) {
-    for chunk in (0..n_rows).step_by(LossTotal::CHUNK_ROWS) {
-        let end = n_rows.min(chunk + LossTotal::CHUNK_ROWS);
+    for start in (0..n_rows).step_by(LossTotal::CHUNK_ROWS) {
+        let chunk = LossTotal::chunk_at(start, n_rows);
         let mut chunk_total = LossTotal::EMPTY;
-        for start in (chunk..end).step_by(BATCH) {
-            push(start..end.min(start + BATCH), &mut chunk_total);
+        for start in chunk.clone().step_by(BATCH) {
+            push(start..chunk.end.min(start.saturating_add(BATCH)), &mut chunk_total);
         }
         *total = total.merge(chunk_total);
     }

@@ -391,7 +391,7 @@ impl<'a> Rows<'a> {
     fn for_copied_tiles(&self, in_tile: usize, of: &mut dyn FnMut(Range<usize>, &Rows<'_>)) {
         let mut tile = [0.0; COPY];
         for start in (0..self.n_rows).step_by(in_tile.max(1)) {
-            let rows = start..self.n_rows.min(start + in_tile);
+            let rows = start..self.n_rows.min(start.saturating_add(in_tile));
             let copies = tile.get_mut(..rows.len() * self.classes).unwrap_or_default();
             self.range(rows.clone()).copy_rows(copies);
             if let Ok(copies) = Rows::new(copies, rows.len(), self.classes) {

@@ -71,14 +71,33 @@ fn the_reference_has_the_digits_of_a_hundred() {
         };
         check("log_sum_exp", reference::log_sum_exp(x), row.lse, log_sum_exp_bound(x).1);
         check("loss", reference::cross_entropy(x, row.label), row.loss, row.loss);
+        check("log_softmax", reference::log_softmax(x, row.label), -row.loss, row.loss);
+        // The digits of the loss are those of the probability, but for what an exponential makes of their rounding.
+        let (p, want) = (reference::softmax(x, row.label), (-row.loss).exp());
+        check(
+            "softmax",
+            p,
+            want,
+            if p > 0.0 { want * (1.0 + row.loss) + f64::MIN_POSITIVE } else { 0.0 },
+        );
         let largest = reference::max_probability(x);
         check("max_probability", largest, row.max_probability, row.max_probability);
         check("entropy", reference::entropy_of_logits(x), row.entropy, row.entropy);
         let distance = reference::mean_distance(x);
         check("mean_distance", distance, row.mean_distance, row.mean_distance.max(1.0));
+        if let Some(second) = second_largest(x) {
+            let margin = row.max_probability - reference::softmax(x, second);
+            check("margin", reference::margin(x), margin, row.max_probability);
+        }
     }
     let (error, place) = worst;
     println!("at most 2^{:.2}, {place}", error.log2());
+}
+
+/// Where the second largest logit is: not at the first of the largest.
+fn second_largest(x: &[f32]) -> Option<usize> {
+    let first = reference::argmax(x);
+    (0..x.len()).filter(|&i| i != first).max_by(|&i, &j| x[i].total_cmp(&x[j]))
 }
 
 #[test]

@@ -388,8 +388,8 @@ fn total(
     mut loss: impl FnMut(&Rows<'_>, &Rows<'_>, usize) -> f32,
 ) -> LossTotal {
     let mut total = LossTotal::EMPTY;
-    for chunk in (0..x.n_rows()).step_by(LossTotal::CHUNK_ROWS) {
-        let chunk = chunk..chunk + LossTotal::CHUNK_ROWS;
+    for start in (0..x.n_rows()).step_by(LossTotal::CHUNK_ROWS) {
+        let chunk = LossTotal::chunk_at(start, x.n_rows());
         let mut chunk_total = LossTotal::EMPTY;
         x.range(chunk.clone()).for_tile_pairs(&y.range(chunk), |rows, x, y| {
             for row in 0..rows.len() {

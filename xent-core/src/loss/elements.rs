@@ -256,12 +256,12 @@ fn for_pieces(
     mut push: impl FnMut(usize, &Rows<'_>, &BinaryTargets<'_>, Range<usize>, &mut LossTotal),
 ) {
     let mut at = 0;
-    for chunk in (0..x.n_rows()).step_by(LossTotal::CHUNK_ROWS) {
-        let chunk = chunk..chunk + LossTotal::CHUNK_ROWS;
+    for start in (0..x.n_rows()).step_by(LossTotal::CHUNK_ROWS) {
+        let chunk = LossTotal::chunk_at(start, x.n_rows());
         let mut chunk_total = LossTotal::EMPTY;
         targets.range(chunk.clone()).for_tiles_of(&x.range(chunk), |_, x, targets| {
             for start in (0..x.n_elements()).step_by(PIECE) {
-                let range = start..x.n_elements().min(start + PIECE);
+                let range = start..x.n_elements().min(start.saturating_add(PIECE));
                 let len = range.len();
                 push(at, x, targets, range, &mut chunk_total);
                 at += len;

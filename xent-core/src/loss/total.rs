@@ -44,6 +44,12 @@ impl LossTotal {
     /// ```
     pub const CHUNK_ROWS: usize = 1024;
 
+    /// The rows of the chunk that begins at `start`, of `n_rows`: as many as a `usize` counts, where they share memory.
+    #[inline]
+    pub(crate) fn chunk_at(start: usize, n_rows: usize) -> core::ops::Range<usize> {
+        start..n_rows.min(start.saturating_add(Self::CHUNK_ROWS))
+    }
+
     /// Adds one loss: `weight * loss` to the sum, `weight` to the weights, 1 to the count.
     ///
     /// `weight`: finite and not negative. A loss of weight 0 contributes 0, also where it is NaN or
@@ -174,5 +180,17 @@ impl LossTotal {
 impl Default for LossTotal {
     fn default() -> Self {
         LossTotal::EMPTY
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::LossTotal;
+
+    #[test]
+    fn a_chunk_ends_with_the_rows_also_where_these_are_as_many_as_can_be() {
+        assert_eq!(LossTotal::chunk_at(0, 3), 0..3);
+        assert_eq!(LossTotal::chunk_at(1024, 4096), 1024..2048);
+        assert_eq!(LossTotal::chunk_at(usize::MAX - 9, usize::MAX), usize::MAX - 9..usize::MAX);
     }
 }

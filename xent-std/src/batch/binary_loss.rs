@@ -116,7 +116,7 @@ pub trait BatchBinaryLoss: ElementLoss {
         // and a chunk on several threads would gain nothing.
         let totals = parallel::map(x.n_rows().div_ceil(LossTotal::CHUNK_ROWS), |chunk| {
             let start = chunk * LossTotal::CHUNK_ROWS;
-            let rows = start..start + LossTotal::CHUNK_ROWS;
+            let rows = start..x.n_rows().min(start.saturating_add(LossTotal::CHUNK_ROWS));
             self.total_of(x.range(rows.clone()), targets.range(rows))
         });
         let mut total = LossTotal::EMPTY;
