@@ -9,6 +9,7 @@ pub(crate) mod distribution;
 pub(crate) mod divergence;
 #[cfg(test)]
 pub(crate) mod elementary;
+mod exp_sum;
 pub(crate) mod label;
 pub(crate) mod log_sum_exp;
 pub(crate) mod logits;

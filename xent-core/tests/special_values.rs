@@ -99,8 +99,14 @@ fn a_positive_infinity_makes_the_log_sum_exp_infinite_and_the_rest_nan() {
                 let mut x = background;
                 x[at] = INF;
                 x[n / 2] = INF;
+                let side_by_side = [row(n), x.clone(), row(n)].concat();
+                let rows = Rows::new(&side_by_side, 3, n).unwrap();
                 for backend in Backend::all() {
                     assert_eq!(backend.log_sum_exp(&x), INF, "{backend:?}, {n}, {at}");
+                    let finite = backend.log_sum_exp(&row(n));
+                    let mut out = [0.0; 3];
+                    backend.log_sum_exp_rows(rows, &mut out).unwrap();
+                    assert_eq!(out, [finite, INF, finite], "{backend:?}, {n}, {at}");
                     if n <= 33 || at % 37 == 0 {
                         assert_row_is_nan(backend, &x);
                     }

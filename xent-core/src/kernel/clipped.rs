@@ -11,7 +11,7 @@
 
 use super::distribution::{ClassRows, LaneTerms};
 use super::map::{Map, canonical, map_in_place};
-use super::rows_in_lanes::{self, Layout, Values};
+use super::rows_in_lanes::{self, Layout, Values, Workspace};
 use super::tree::{BLOCK, Term, TreeSum, block_max, block_sum, lane_count};
 use crate::math::ln::{ln, ln_of_normal};
 use crate::math::ln_1p::ln_1p;
@@ -182,15 +182,16 @@ pub(crate) fn losses_in_lanes<S: Simd>(
     out: &mut [f32],
 ) {
     let class_weights = rows.terms.class_weights;
+    let mut work = Workspace::new(s);
     for (group, out) in out.chunks_mut(S::LANES).enumerate() {
         let first = group * S::LANES;
         let p = p.get(first * layout.row_stride..).unwrap_or(&[]);
         let values = ShownTerms { terms: LaneTerms::new(s, &rows, first), class_weights };
         let mut term = Clipped::new(s, range, gamma, !class_weights.is_empty());
         let sum = if gamma == 0.0 && range.is_normal() {
-            rows_in_lanes::sums(s, p, layout, &mut ClippedNormal(term), &values)
+            rows_in_lanes::sums(s, p, layout, &mut ClippedNormal(term), &values, &mut work)
         } else {
-            rows_in_lanes::sums(s, p, layout, &mut term, &values)
+            rows_in_lanes::sums(s, p, layout, &mut term, &values, &mut work)
         };
         s.store(values.terms.scaled(s, values.terms.times_alpha(s, sum)), out);
     }

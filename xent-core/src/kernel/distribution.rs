@@ -12,7 +12,7 @@
 
 use super::label::{Extras, MAX_LANES, States};
 use super::map::canonical;
-use super::rows_in_lanes::{self, Layout, Values};
+use super::rows_in_lanes::{self, Layout, Values, Workspace};
 use super::tree::{BLOCK, Term, TreeSum, block_sum};
 use crate::log_sum_exp::LogSumExp;
 use crate::math::exp::{SCALE, UNSCALE, exp_scaled};
@@ -406,12 +406,13 @@ impl<S: Simd> LaneTerms<'_, S> {
         layout: Layout,
         states: &States<S>,
         extras: Extras,
+        work: &mut Workspace<S>,
     ) -> S::F32 {
         let sum = if extras.gamma == 0.0 {
-            rows_in_lanes::sums(s, x, layout, &mut TargetLoss::new(s, states), self)
+            rows_in_lanes::sums(s, x, layout, &mut TargetLoss::new(s, states), self, work)
         } else {
             let term = &mut FocalLoss(Classes::new(s, states, extras.gamma));
-            rows_in_lanes::sums(s, x, layout, term, self)
+            rows_in_lanes::sums(s, x, layout, term, self, work)
         };
         let mut loss = self.times_alpha(s, sum);
         if extras.z_loss != 0.0 {
@@ -440,19 +441,19 @@ impl<S: Simd> LaneTerms<'_, S> {
     fn gradients_in_place(
         &self,
         s: S,
-        (x, layout): (&mut [f32], Layout),
+        (x, layout, n_rows): (&mut [f32], Layout, usize),
         states: &States<S>,
         extras: Extras,
         factor: f32,
-        n_rows: usize,
+        work: &mut Workspace<S>,
     ) {
         let zero = s.splat(0.0);
         let Extras { gamma, z_loss } = extras;
         let total = if gamma == 0.0 {
-            rows_in_lanes::sums(s, x, layout, &mut Weight, self)
+            rows_in_lanes::sums(s, x, layout, &mut Weight, self, work)
         } else {
             let term = &mut FocalSlope(Classes::new(s, states, gamma));
-            rows_in_lanes::sums(s, x, layout, term, self)
+            rows_in_lanes::sums(s, x, layout, term, self, work)
         };
         let mut z_slope = zero;
         if z_loss != 0.0 {
@@ -496,12 +497,13 @@ pub(crate) fn losses_in_lanes<S: Simd>(
     extras: Extras,
     out: &mut [f32],
 ) {
+    let mut work = Workspace::new(s);
     for (group, out) in out.chunks_mut(S::LANES).enumerate() {
         let first = group * S::LANES;
         let x = x.get(first * layout.row_stride..).unwrap_or(&[]);
-        let states = States::in_lanes(s, x, layout);
+        let states = States::in_lanes(s, x, layout, &mut work);
         let terms = LaneTerms::new(s, &rows, first);
-        s.store(terms.losses(s, x, layout, &states, extras), out);
+        s.store(terms.losses(s, x, layout, &states, extras, &mut work), out);
     }
 }
 
@@ -516,12 +518,14 @@ pub(crate) fn gradients_in_lanes<S: Simd>(
     factor: f32,
     losses: &mut [f32],
 ) {
+    let mut work = Workspace::new(s);
     for (group, losses) in losses.chunks_mut(S::LANES).enumerate() {
         let first = group * S::LANES;
         let x = x.get_mut(first * layout.row_stride..).unwrap_or_default();
-        let states = States::in_lanes(s, x, layout);
+        let states = States::in_lanes(s, x, layout, &mut work);
         let terms = LaneTerms::new(s, &rows, first);
-        s.store(terms.losses(s, x, layout, &states, extras), losses);
-        terms.gradients_in_place(s, (x, layout), &states, extras, factor, losses.len());
+        s.store(terms.losses(s, x, layout, &states, extras, &mut work), losses);
+        let x = (x, layout, losses.len());
+        terms.gradients_in_place(s, x, &states, extras, factor, &mut work);
     }
 }

@@ -21,7 +21,7 @@
 
 use super::log_sum_exp::{self, state};
 use super::map::{canonical, is_finite, map, map_in_place};
-use super::rows_in_lanes::{self, Layout, SHORT};
+use super::rows_in_lanes::{self, Layout, LogitsAndExps, SHORT, Workspace};
 use super::softmax::ScaledExp;
 use crate::log_sum_exp::LogSumExp;
 use crate::math::exp::{SCALE, UNSCALE, exp_scaled};
@@ -74,8 +74,8 @@ impl<S: Simd> States<S> {
 
     /// Of as many rows as there are lanes; the first is at the start of `x`.
     #[inline(always)]
-    pub(super) fn in_lanes(s: S, x: &[f32], layout: Layout) -> Self {
-        let (m, sum) = rows_in_lanes::states(s, x, layout);
+    pub(super) fn in_lanes(s: S, x: &[f32], layout: Layout, work: &mut Workspace<S>) -> Self {
+        let (m, sum) = rows_in_lanes::states(s, x, layout, work);
         States { m, sum }
     }
 
@@ -93,9 +93,17 @@ impl<S: Simd> States<S> {
 
     /// Of up to as many rows as there are lanes; the first is at the start of `x`.
     #[inline(always)]
-    fn of_rows(s: S, x: &[f32], layout: Layout, n_rows: usize) -> Self {
-        if layout.goes_in_lanes::<S>(n_rows) {
-            return States::in_lanes(s, x, layout);
+    fn of_rows(
+        s: S,
+        x: &[f32],
+        layout: Layout,
+        n_rows: usize,
+        work: Option<&mut Workspace<S>>,
+    ) -> Self {
+        if let Some(work) = work
+            && layout.goes_in_lanes::<S>(n_rows)
+        {
+            return States::in_lanes(s, x, layout, work);
         }
         let mut m = [f32::NEG_INFINITY; MAX_LANES];
         let mut sum = [0.0; MAX_LANES];
@@ -229,12 +237,18 @@ fn losses_of<S: Simd, F: Finish<S>>(
     finish: &F,
     out: &mut [f32],
 ) {
+    let mut registers;
+    let mut work = None;
+    if layout.goes_in_lanes::<S>(out.len()) {
+        registers = Workspace::new(s);
+        work = Some(&mut registers);
+    }
     let groups = labels.chunks(S::LANES).zip(out.chunks_mut(S::LANES));
     for (group, (labels, out)) in groups.enumerate() {
         let first = group * S::LANES;
         let x = x.get(first * layout.row_stride..).unwrap_or(&[]);
         let label_logits = label_logits(x, layout, labels);
-        let states = States::of_rows(s, x, layout, out.len());
+        let states = States::of_rows(s, x, layout, out.len(), work.as_deref_mut());
         s.store(finish.losses(s, &states, s.load(&label_logits, 0.0), first), out);
     }
 }
@@ -313,10 +327,11 @@ fn group_factors<S: Simd>(
     finish: &Weighted<'_>,
     first: usize,
     losses: &mut [f32],
+    work: Option<&mut Workspace<S>>,
 ) -> [RowFactors; MAX_LANES] {
     let labels = finish.rows.labels.get(first..).unwrap_or(&[]);
     let label_logits = label_logits(rows, layout, labels);
-    let states = States::of_rows(s, rows, layout, losses.len());
+    let states = States::of_rows(s, rows, layout, losses.len(), work);
     let terms = finish.terms(s, &states, s.load(&label_logits, 0.0), first);
     s.store(terms.loss, losses);
     let (mut m, mut others, mut label) = ([0.0; MAX_LANES], [0.0; MAX_LANES], [0.0; MAX_LANES]);
@@ -333,9 +348,8 @@ fn group_factors<S: Simd>(
 }
 
 /// The gradients of a group of rows of few classes, a row in each lane.
-struct ShortGradients<S: Simd> {
-    /// `exp(x - m) * 2^64` of each class.
-    exps: [S::F32; SHORT],
+struct ShortGradients<'a, S: Simd> {
+    columns: &'a LogitsAndExps<S>,
     labels: S::F32,
     terms: Terms<S>,
     /// Rows whose elements are all 0, and all NaN, as in [`RowFactors::constant`].
@@ -343,7 +357,7 @@ struct ShortGradients<S: Simd> {
     finite: S::Mask,
 }
 
-impl<S: Simd> ShortGradients<S> {
+impl<'a, S: Simd> ShortGradients<'a, S> {
     /// Of the rows `first ..` in `x`, as many as `losses`, which are written.
     #[inline(always)]
     fn new(
@@ -353,13 +367,12 @@ impl<S: Simd> ShortGradients<S> {
         finish: &Weighted<'_>,
         first: usize,
         losses: &mut [f32],
+        columns: &'a mut LogitsAndExps<S>,
     ) -> Self {
         let (zero, nan) = (s.splat(0.0), s.splat(f32::NAN));
         let labels = finish.rows.labels.get(first..).unwrap_or(&[]);
         let label_logits = s.load(&label_logits(x, layout, labels), 0.0);
-        let (mut columns, mut exps) = ([zero; SHORT], [zero; SHORT]);
-        let (m, (sum, _)) =
-            rows_in_lanes::short_states_and_exps(s, x, layout, &mut columns, &mut exps);
+        let (m, (sum, _)) = columns.set(s, x, layout);
         let terms = finish.terms(s, &States { m, sum }, label_logits, first);
         s.store(terms.loss, losses);
 
@@ -370,14 +383,14 @@ impl<S: Simd> ShortGradients<S> {
         for (to, &label) in indices.iter_mut().zip(labels) {
             *to = label as f32;
         }
-        ShortGradients { exps, labels: s.load(&indices, 0.0), terms, absent, finite }
+        ShortGradients { columns, labels: s.load(&indices, 0.0), terms, absent, finite }
     }
 
     /// Writes them to `out`, which has the layout of the logits and `n_rows` rows.
     #[inline(always)]
     fn store(&self, s: S, out: &mut [f32], layout: Layout, n_rows: usize) {
         let (zero, nan) = (s.splat(0.0), s.splat(f32::NAN));
-        for (class, &exp) in self.exps.iter().enumerate().take(layout.classes) {
+        for (class, &exp) in self.columns.exps.iter().enumerate().take(layout.classes) {
             let other = s.mul(s.mul(exp, s.splat(UNSCALE)), self.terms.others);
             let is_label = s.eq(self.labels, s.splat(class as f32));
             let v = s.select(self.finite, s.select(is_label, self.terms.label, other), nan);
@@ -412,15 +425,27 @@ pub(crate) fn gradients<S: Simd>(
 ) {
     let (classes, finish) = (classes.max(1), Weighted { rows, extras });
     let (group_rows, layout) = (rows_per_group::<S>(classes), Layout::contiguous(classes));
+    let mut registers;
+    let mut columns = None;
+    if layout.goes_in_lanes::<S>(losses.len()) {
+        registers = LogitsAndExps::new(s);
+        columns = Some(&mut registers);
+    }
     let groups = x.chunks(classes * group_rows).zip(out.chunks_mut(classes * group_rows));
     for (group, ((x, out), losses)) in groups.zip(losses.chunks_mut(group_rows)).enumerate() {
         let first = group * group_rows;
-        if is_short::<S>(layout, losses.len()) {
-            let gradients = ShortGradients::new(s, x, layout, &finish, first, losses);
+        if let Some(columns) = columns.as_deref_mut()
+            && is_short::<S>(layout, losses.len())
+        {
+            let gradients = ShortGradients::new(s, x, layout, &finish, first, losses, columns);
             gradients.store(s, out, layout, losses.len());
             continue;
         }
-        let factors = group_factors(s, x, layout, &finish, first, losses);
+        let work = match columns.as_deref_mut() {
+            Some(columns) => Some(&mut columns.work),
+            None => None,
+        };
+        let factors = group_factors(s, x, layout, &finish, first, losses, work);
         let labels = rows.labels.get(first..).unwrap_or(&[]);
         let each = x.chunks_exact(classes).zip(out.chunks_exact_mut(classes));
         for (((x, out), factors), &label) in each.zip(&factors).zip(labels) {
@@ -448,15 +473,27 @@ pub(crate) fn gradients_in_place<S: Simd>(
 ) {
     let (classes, finish) = (classes.max(1), Weighted { rows, extras });
     let (group_rows, layout) = (rows_per_group::<S>(classes), Layout::contiguous(classes));
+    let mut registers;
+    let mut columns = None;
+    if layout.goes_in_lanes::<S>(losses.len()) {
+        registers = LogitsAndExps::new(s);
+        columns = Some(&mut registers);
+    }
     let groups = x.chunks_mut(classes * group_rows);
     for (group, (x, losses)) in groups.zip(losses.chunks_mut(group_rows)).enumerate() {
         let first = group * group_rows;
-        if is_short::<S>(layout, losses.len()) {
-            let gradients = ShortGradients::new(s, x, layout, &finish, first, losses);
+        if let Some(columns) = columns.as_deref_mut()
+            && is_short::<S>(layout, losses.len())
+        {
+            let gradients = ShortGradients::new(s, x, layout, &finish, first, losses, columns);
             gradients.store(s, x, layout, losses.len());
             continue;
         }
-        let factors = group_factors(s, x, layout, &finish, first, losses);
+        let work = match columns.as_deref_mut() {
+            Some(columns) => Some(&mut columns.work),
+            None => None,
+        };
+        let factors = group_factors(s, x, layout, &finish, first, losses, work);
         let labels = rows.labels.get(first..).unwrap_or(&[]);
         for ((x, factors), &label) in x.chunks_exact_mut(classes).zip(&factors).zip(labels) {
             if let Some(constant) = factors.constant() {

@@ -11,12 +11,15 @@
 //!
 //! Source: M. Milakov, N. Gimelshein, Online normalizer calculation for softmax (2018), by blocks.
 
+use super::exp_sum::{ExpTerm, exp_lane_sums};
 use super::map::canonical;
-use super::rows_in_lanes::{self, Layout};
+use super::rows_in_lanes::{self, Layout, Workspace};
 use super::short_row;
-use super::tree::{BLOCK, CHUNK, Term, block_max, block_sum, lane_count, lane_sums, seldom};
+use super::tree::{BLOCK, CHUNK, Term, block_max, block_sum, lane_count, seldom};
 use crate::log_sum_exp::LogSumExp;
-use crate::math::exp::{LOWEST, SCALE, UNSCALE, exp_of_exponent, exp_scaled, exponent, is_plain};
+use crate::math::exp::{
+    LOWEST, SCALE, UNSCALE, exp_of_exponent, exp_scaled, exponent, is_plain, reduced,
+};
 use crate::math::ln_1p::{ln_1p, ln_1p_of_sum};
 use crate::math::pair::Pair;
 use crate::simd::{Part, Simd};
@@ -32,6 +35,13 @@ impl<S: Simd> Term<S> for Exp<S> {
     #[inline(always)]
     fn of(&mut self, s: S, x: S::F32, _: S::F32) -> S::F32 {
         exp_scaled(s, s.sub(x, self.m))
+    }
+}
+
+impl<S: Simd> ExpTerm<S> for Exp<S> {
+    #[inline(always)]
+    fn reduced(&mut self, s: S, x: S::F32) -> (S::F32, S::F32) {
+        reduced(s, s.sub(x, self.m))
     }
 }
 
@@ -87,6 +97,17 @@ impl<S: Simd> Term<S> for ExpBelowMax<S> {
         let is_max = s.eq(x, self.counted);
         self.n_max = s.add(self.n_max, s.select(is_max, s.splat(1.0), zero));
         s.select(is_max, zero, exp_scaled(s, s.sub(x, self.m)))
+    }
+}
+
+impl<S: Simd> ExpTerm<S> for ExpBelowMax<S> {
+    #[inline(always)]
+    fn reduced(&mut self, s: S, x: S::F32) -> (S::F32, S::F32) {
+        let is_max = s.eq(x, self.counted);
+        self.n_max = s.add(self.n_max, s.select(is_max, s.splat(1.0), s.splat(0.0)));
+        // What is counted has a term of 0, also where it is infinite.
+        let nothing = s.splat(f32::NEG_INFINITY);
+        reduced(s, s.select(is_max, nothing, s.sub(x, self.m)))
     }
 }
 
@@ -156,13 +177,13 @@ fn push_block<S: Simd>(
         merged::<S>(state, is_new, max, sum, lane_count(s, term.n_max()))
     } else if is_new {
         let mut term = ExpBelowMax::new(s, s.splat(max));
-        let lanes = lane_sums(s, x, x, &mut term);
+        let lanes = exp_lane_sums(s, x, &mut term);
         next_max = Some(block_max(s, next));
-        merged::<S>(state, true, max, lanes.fold(s), lane_count(s, term.n_max()))
+        merged::<S>(state, true, max, lanes.fold(s, x.len()), lane_count(s, term.n_max()))
     } else {
-        let lanes = lane_sums(s, x, x, &mut Exp { m: s.splat(max) });
+        let lanes = exp_lane_sums(s, x, &mut Exp { m: s.splat(max) });
         next_max = Some(block_max(s, next));
-        merged::<S>(state, false, max, lanes.fold(s), 0.0)
+        merged::<S>(state, false, max, lanes.fold(s, x.len()), 0.0)
     };
     (if state.scaled_sum().hi.is_nan() { LogSumExp::NAN } else { state }, next_max)
 }
@@ -315,10 +336,18 @@ pub(crate) fn log_sum_exp<S: Simd>(s: S, x: &[f32]) -> f32 {
 /// Log-sum-exps of the rows in `x`.
 #[inline(always)]
 pub(crate) fn log_sum_exps<S: Simd>(s: S, x: &[f32], layout: Layout, out: &mut [f32]) {
+    let mut registers;
+    let mut work = None;
+    if layout.goes_in_lanes::<S>(out.len()) {
+        registers = Workspace::new(s);
+        work = Some(&mut registers);
+    }
     for (group, out) in out.chunks_mut(S::LANES).enumerate() {
         let x = x.get(group * S::LANES * layout.row_stride..).unwrap_or(&[]);
-        if layout.goes_in_lanes::<S>(out.len()) {
-            let (m, sum) = rows_in_lanes::states(s, x, layout);
+        if let Some(work) = work.as_deref_mut()
+            && layout.goes_in_lanes::<S>(out.len())
+        {
+            let (m, sum) = rows_in_lanes::states(s, x, layout, work);
             let value = s.add(m, ln_1p(s, s.mul(sum, s.splat(UNSCALE))));
             // An infinite maximum is the value, unless there is a NaN.
             let infinite = s.select(s.eq(sum, sum), m, s.splat(f32::NAN));

@@ -1,7 +1,7 @@
 //! Softmax and log-softmax from the state of a row, and the scaled exponential of a gradient.
 
 use super::map::{Map, canonical, is_finite, map, map_in_place};
-use super::rows_in_lanes::{self, Layout, SHORT};
+use super::rows_in_lanes::{self, Layout, LogitsAndExps, Workspace};
 use crate::log_sum_exp::LogSumExp;
 use crate::math::exp::{LOWEST, SCALE, UNSCALE, exp_of_exponent, exp_scaled, exponent};
 use crate::math::ln_1p::ln_1p;
@@ -82,21 +82,22 @@ pub(crate) fn log_softmax_in_place<S: Simd>(s: S, x: &mut [f32], state: &LogSumE
     map_in_place(s, x, &LogSoftmax::new(s, state));
 }
 
-/// The softmax of rows of up to [`SHORT`] classes, side by side; `out` has one after another.
+/// The softmax of rows of up to [`SHORT`](rows_in_lanes::SHORT) classes, side by side; `out` has one after another.
 #[inline(always)]
 pub(crate) fn softmaxes<S: Simd>(s: S, x: &[f32], layout: Layout, out: &mut [f32]) {
-    let (zero, nan) = (s.splat(0.0), s.splat(f32::NAN));
+    let nan = s.splat(f32::NAN);
+    let mut columns = LogitsAndExps::new(s);
     let out_layout = Layout::contiguous(layout.classes);
     for (group, out) in out.chunks_mut((S::LANES * layout.classes).max(1)).enumerate() {
         let x = x.get(group * S::LANES * layout.row_stride..).unwrap_or(&[]);
         let n_rows = out.len() / layout.classes.max(1);
-        let (mut columns, mut exps) = ([zero; SHORT], [zero; SHORT]);
-        let (m, sum) = rows_in_lanes::short_states_and_exps(s, x, layout, &mut columns, &mut exps);
+        let (m, sum) = columns.set(s, x, layout);
         let (one_plus_sum, _) = rows_in_lanes::add_to(s, s.splat(SCALE), sum);
         let factor = s.div(s.splat(1.0), one_plus_sum);
         // An infinite maximum, or a NaN sum.
         let row = Softmax { m, factor: s.select(is_finite(s, m), factor, nan) };
-        for (class, (&x, &exp)) in columns.iter().zip(&exps).enumerate().take(layout.classes) {
+        let elements = columns.logits.iter().zip(&columns.exps).take(layout.classes);
+        for (class, (&x, &exp)) in elements.enumerate() {
             let v = canonical(s, row.of_exp(s, x, exp));
             out_layout.store_column(s, v, out, class, n_rows);
         }
@@ -106,11 +107,12 @@ pub(crate) fn softmaxes<S: Simd>(s: S, x: &[f32], layout: Layout, out: &mut [f32
 /// The same for the log-softmax.
 #[inline(always)]
 pub(crate) fn log_softmaxes<S: Simd>(s: S, x: &[f32], layout: Layout, out: &mut [f32]) {
+    let mut work = Workspace::new(s);
     let out_layout = Layout::contiguous(layout.classes);
     for (group, out) in out.chunks_mut((S::LANES * layout.classes).max(1)).enumerate() {
         let x = x.get(group * S::LANES * layout.row_stride..).unwrap_or(&[]);
         let n_rows = out.len() / layout.classes.max(1);
-        let (m, sum) = rows_in_lanes::states(s, x, layout);
+        let (m, sum) = rows_in_lanes::states(s, x, layout, &mut work);
         let ln_1p_sum = ln_1p(s, s.mul(sum, s.splat(UNSCALE)));
         let m = s.select(is_finite(s, m), m, s.splat(f32::NAN));
         let row = LogSoftmax { m, ln_1p_sum };

@@ -21,7 +21,8 @@ pub(crate) const BLOCK: usize = 1024;
 /// Elements of a chunk: what one thread sums alone.
 pub(crate) const CHUNK: usize = 65_536;
 
-const ROWS_PER_GROUP: usize = 4;
+/// Rows of a group.
+pub(super) const ROWS_PER_GROUP: usize = 4;
 /// Elements that are added before the rounding error of an addition is kept.
 pub(crate) const GROUP: usize = ROWS_PER_GROUP * VIRTUAL_LANES;
 
@@ -41,24 +42,29 @@ pub(crate) fn block_sum<S: Simd, T: Term<S>>(s: S, x: &[f32], y: &[f32], term: &
     if S::ONE_BY_ONE {
         return block_sum_by_lane(s, x, y, term);
     }
-    lane_sums(s, x, y, term).fold(s)
+    lane_sums(s, x, y, term).fold(s, x.len())
 }
 
-/// The sums of the virtual lanes over one block of `n` elements, and their rounding errors.
+/// The sums of the virtual lanes over one block, and their rounding errors.
 ///
 /// Between the last term and the sum over the lanes an operation waits for the one before it; whoever has
 /// other work to do, such as the maximum of the next block, does it in between.
 pub(super) struct LaneSums<S: Simd> {
-    sum: S::Row,
-    error: S::Row,
-    n: usize,
+    pub(super) sum: S::Row,
+    pub(super) error: S::Row,
 }
 
 impl<S: Simd> LaneSums<S> {
-    /// The sum over the lanes.
     #[inline(always)]
-    pub(super) fn fold(mut self, s: S) -> Pair {
-        fold_lanes(s, self.sum.as_mut(), self.error.as_mut(), self.n)
+    pub(super) fn new(s: S) -> Self {
+        let zero = s.row(s.splat(0.0));
+        LaneSums { sum: zero, error: zero }
+    }
+
+    /// The sum over the lanes, of which only the first `n`, or all, are not 0.
+    #[inline(always)]
+    pub(super) fn fold(mut self, s: S, n: usize) -> Pair {
+        fold_lanes(s, self.sum.as_mut(), self.error.as_mut(), n)
     }
 }
 
@@ -70,10 +76,7 @@ pub(super) fn lane_sums<S: Simd, T: Term<S>>(
     y: &[f32],
     term: &mut T,
 ) -> LaneSums<S> {
-    let zero = s.splat(0.0);
-    let mut sum = s.row(zero);
-    let mut error = s.row(zero);
-
+    let mut sums = LaneSums::new(s);
     let (x_groups, x_rest) = x.as_chunks::<GROUP>();
     let (y_groups, y_rest) = y.as_chunks::<GROUP>();
     for (x, y) in x_groups.iter().zip(y_groups) {
@@ -82,7 +85,7 @@ pub(super) fn lane_sums<S: Simd, T: Term<S>>(
         let x23 = x2.chunks_exact(S::LANES).zip(x3.chunks_exact(S::LANES));
         let y01 = y0.chunks_exact(S::LANES).zip(y1.chunks_exact(S::LANES));
         let y23 = y2.chunks_exact(S::LANES).zip(y3.chunks_exact(S::LANES));
-        let lanes = sum.as_mut().iter_mut().zip(error.as_mut());
+        let lanes = sums.sum.as_mut().iter_mut().zip(sums.error.as_mut());
         for (((sum, error), ((x0, x1), (x2, x3))), ((y0, y1), (y2, y3))) in
             lanes.zip(x01.zip(x23)).zip(y01.zip(y23))
         {
@@ -95,25 +98,38 @@ pub(super) fn lane_sums<S: Simd, T: Term<S>>(
         }
     }
 
-    // The last group may be short: up to three whole rows and a part of one.
-    if !x_rest.is_empty() {
-        let mut rows_0_1 = s.row(zero);
-        let mut rows_2_3 = s.row(zero);
-        let x_rows = x_rest.chunks(VIRTUAL_LANES);
-        for (i, (x, y)) in x_rows.zip(y_rest.chunks(VIRTUAL_LANES)).enumerate() {
-            let half = if i < 2 { &mut rows_0_1 } else { &mut rows_2_3 };
-            let chunks = x.chunks(S::LANES).zip(y.chunks(S::LANES));
-            for ((x, y), half) in chunks.zip(half.as_mut()) {
-                *half = s.add(*half, load_term(s, x, y, term));
-            }
-        }
-        let halves = rows_0_1.as_ref().iter().zip(rows_2_3.as_ref());
-        for ((sum, error), (&a, &b)) in sum.as_mut().iter_mut().zip(error.as_mut()).zip(halves) {
-            (*sum, *error) = add_keeping_error(s, *sum, *error, s.add(a, b));
+    add_rest(s, x_rest, y_rest, term, &mut sums);
+    sums
+}
+
+/// Adds the last group, if it is short: up to three whole rows and a part of one.
+#[inline(always)]
+pub(super) fn add_rest<S: Simd, T: Term<S>>(
+    s: S,
+    x: &[f32],
+    y: &[f32],
+    term: &mut T,
+    sums: &mut LaneSums<S>,
+) {
+    if x.is_empty() {
+        return;
+    }
+    let zero = s.splat(0.0);
+    let mut rows_0_1 = s.row(zero);
+    let mut rows_2_3 = s.row(zero);
+    let rows = x.chunks(VIRTUAL_LANES).zip(y.chunks(VIRTUAL_LANES));
+    for (i, (x, y)) in rows.enumerate() {
+        let half = if i < 2 { &mut rows_0_1 } else { &mut rows_2_3 };
+        let chunks = x.chunks(S::LANES).zip(y.chunks(S::LANES));
+        for ((x, y), half) in chunks.zip(half.as_mut()) {
+            *half = s.add(*half, load_term(s, x, y, term));
         }
     }
-
-    LaneSums { sum, error, n: x.len() }
+    let halves = rows_0_1.as_ref().iter().zip(rows_2_3.as_ref());
+    let lanes = sums.sum.as_mut().iter_mut().zip(sums.error.as_mut());
+    for ((sum, error), (&a, &b)) in lanes.zip(halves) {
+        (*sum, *error) = add_keeping_error(s, *sum, *error, s.add(a, b));
+    }
 }
 
 /// [`block_sum`] with one lane and little code: a virtual lane after the other, from the last to the first. What the
@@ -262,7 +278,7 @@ pub(crate) fn block_sum_pair<S: Simd, T: TermPair<S>>(
 
 /// The four rows of a group.
 #[inline(always)]
-fn rows(group: &[f32; GROUP]) -> [&[f32; VIRTUAL_LANES]; ROWS_PER_GROUP] {
+pub(super) fn rows(group: &[f32; GROUP]) -> [&[f32; VIRTUAL_LANES]; ROWS_PER_GROUP] {
     let (rows, _) = group.as_chunks::<VIRTUAL_LANES>();
     match rows {
         [x0, x1, x2, x3] => [x0, x1, x2, x3],

@@ -58,10 +58,29 @@ pub(crate) fn exponent<S: Simd>(s: S, x: S::F32) -> S::F32 {
 /// `exp(x) * 2^64` for `x` from [`LOWEST`] to 0, whose [`exponent`] is `t`; NaN at NaN.
 #[inline(always)]
 pub(crate) fn exp_of_exponent<S: Simd>(s: S, x: S::F32, t: S::F32) -> S::F32 {
+    exp_of_reduced(s, rest(s, x, t), t)
+}
+
+/// `r` and the [`exponent`], of which [`exp_of_reduced`] makes the bits of [`exp_scaled`].
+#[inline(always)]
+pub(crate) fn reduced<S: Simd>(s: S, x: S::F32) -> (S::F32, S::F32) {
+    let t = exponent(s, x);
+    let lowest = s.splat(LOWEST);
+    // An exponent whose bits are 0 makes a power of 0.
+    (s.zero_where_lt(x, lowest, rest(s, x, t)), s.zero_where_lt(x, lowest, t))
+}
+
+/// `r` of `x`, whose [`exponent`] is `t`.
+#[inline(always)]
+fn rest<S: Simd>(s: S, x: S::F32, t: S::F32) -> S::F32 {
     let n = s.sub(t, s.splat(ROUND));
     let r = s.mul_add(n, s.splat(-LN_2_HI), x);
-    let r = s.mul_add(n, s.splat(-LN_2_LO), r);
+    s.mul_add(n, s.splat(-LN_2_LO), r)
+}
 
+/// `exp(r) 2^(n + 64)`, where the exponent is `t`.
+#[inline(always)]
+pub(crate) fn exp_of_reduced<S: Simd>(s: S, r: S::F32, t: S::F32) -> S::F32 {
     let q = s.mul_add(r, s.splat(C6), s.splat(C5));
     let q = s.mul_add(r, q, s.splat(C4));
     let q = s.mul_add(r, q, s.splat(C3));

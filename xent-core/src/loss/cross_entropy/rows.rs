@@ -367,8 +367,10 @@ pub(super) fn plain_label_losses(
     labels: &Labels<'_>,
     out: &mut [f32],
 ) {
-    x.for_runs(BATCH, |rows, run, layout| {
-        let mut indices = [0; BATCH];
+    // A kernel prepares its registers once a call.
+    const CALL: usize = 2 * BATCH;
+    x.for_runs(CALL, |rows, run, layout| {
+        let mut indices = [0; CALL];
         for (index, row) in indices.iter_mut().zip(rows.clone()) {
             // 0 stands for none of them.
             *index = usize::try_from(labels.get(row)).unwrap_or(0);
