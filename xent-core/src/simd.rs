@@ -44,9 +44,9 @@ pub(crate) trait Simd: Copy {
     /// them goes to memory and back.
     const ONE_REGISTER: bool = true;
 
-    /// Whether a sum of exponentials is faster in two steps, half done in memory between them
+    /// Whether sums of exponentials were measured to be faster in two steps, half done in memory between them
     /// (`kernel/exp_sum.rs`).
-    const IN_TWO_STEPS: bool = true;
+    const IN_TWO_STEPS: bool = false;
 
     /// Runs a part. Where no instruction set is switched on for it, all callers share one copy of its code.
     fn shared<P: Part<Self>>(self, part: P) -> P::Output;

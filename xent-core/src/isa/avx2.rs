@@ -50,6 +50,7 @@ impl Simd for Avx2 {
     type Row = [__m256; VIRTUAL_LANES / LANES];
     const LANES: usize = LANES;
     const FUSED: bool = true;
+    const IN_TWO_STEPS: bool = true;
 
     #[inline(always)]
     fn shared<P: Part<Self>>(self, part: P) -> P::Output {

@@ -44,7 +44,6 @@ impl Simd for Avx512 {
     type Row = [__m512; VIRTUAL_LANES / LANES];
     const LANES: usize = LANES;
     const FUSED: bool = true;
-    const IN_TWO_STEPS: bool = false;
 
     #[inline(always)]
     fn shared<P: Part<Self>>(self, part: P) -> P::Output {

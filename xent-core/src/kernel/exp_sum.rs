@@ -5,8 +5,8 @@
 //!
 //! An exponential is a chain of 15 operations that wait for each other, and a CPU takes operations up in the order
 //! of the program, as many as its schedulers hold. Half a chain waits half as long, and other halves run beside
-//! it: 0.8 of the time on AVX2 and SSE2. AVX-512, of which a register goes to memory and back in the time of two,
-//! takes longer that way, and has [`lane_sums`].
+//! it: 0.8 of the time on AVX2 and SSE2. On AVX-512, of which a register goes to memory and back in the time of
+//! two, and as WebAssembly it takes longer that way: there it is [`lane_sums`].
 
 use super::tree::{
     GROUP, LaneSums, ROWS_PER_GROUP, Term, add_keeping_error, add_rest, lane_sums, rows,

@@ -218,7 +218,7 @@ fn load_columns<S: Simd>(
     m
 }
 
-/// What `term` makes of columns, in their place and in two steps; the other registers are 0 then.
+/// What `term` makes of columns, in their place; the other registers are 0 then.
 #[inline(always)]
 fn exponentials<S: Simd>(
     s: S,
@@ -226,6 +226,12 @@ fn exponentials<S: Simd>(
     columns: &mut [S::F32],
     exponents: &mut [S::F32],
 ) {
+    if !S::IN_TWO_STEPS {
+        for (column, exponent) in columns.iter_mut().zip(exponents) {
+            (*column, *exponent) = (term.of(s, *column, *column), s.splat(0.0));
+        }
+        return;
+    }
     for (column, exponent) in columns.iter_mut().zip(&mut *exponents) {
         (*column, *exponent) = term.reduced(s, *column);
     }
