@@ -202,6 +202,8 @@ kernels! {
     #[cfg(test)]
     exp_in_place(x: &mut [f32]) = elementary::exp_in_place;
     #[cfg(test)]
+    exp_of_steps_in_place(x: &mut [f32]) = elementary::exp_of_steps_in_place;
+    #[cfg(test)]
     ln_in_place(x: &mut [f32]) = elementary::ln_in_place;
     #[cfg(test)]
     ln_1p_in_place(x: &mut [f32]) = elementary::ln_1p_in_place;

@@ -28,7 +28,7 @@ use crate::targets::{Target, Targets};
 use crate::{Error, Rows};
 use options::ClassOptions;
 
-/// Rows are computed this many at a time.
+/// Rows are computed this many at a time, plain losses of labels twice as many.
 const BATCH: usize = TILE_ROWS;
 
 /// Room for a block of a row and for what its classes count. All rows share it: to clear it takes longer

@@ -30,7 +30,7 @@ impl Simd for Portable {
     const LANES: usize = LANES;
     const ONE_REGISTER: bool = false; // on SSE2, NEON and WebAssembly two
     const FUSED: bool = cfg!(any(target_feature = "fma", target_arch = "aarch64"));
-    // On SSE2; the code that node makes for WebAssembly takes 1.25 times as long.
+    // Measured on SSE2; the code that node makes for WebAssembly takes 1.25 times as long.
     const IN_TWO_STEPS: bool = cfg!(any(target_arch = "x86", target_arch = "x86_64"));
 
     #[inline(always)]

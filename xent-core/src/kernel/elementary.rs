@@ -1,7 +1,7 @@
 //! The elementary functions themselves, for the tests over all their inputs.
 
 use super::map::{Map, map_in_place};
-use crate::math::exp::exp_scaled;
+use crate::math::exp::{exp_of_reduced, exp_scaled, reduced};
 use crate::math::ln::ln;
 use crate::math::ln_1p::ln_1p;
 use crate::math::tanh::tanh;
@@ -25,8 +25,16 @@ macro_rules! elementary {
     )*};
 }
 
+/// [`exp_scaled`] in the two steps of `exp_sum.rs`.
+#[inline(always)]
+fn exp_of_steps<S: Simd>(s: S, x: S::F32) -> S::F32 {
+    let (r, exponent) = reduced(s, x);
+    exp_of_reduced(s, r, exponent)
+}
+
 elementary! {
     exp_in_place Exp exp_scaled;
+    exp_of_steps_in_place ExpOfSteps exp_of_steps;
     ln_in_place Ln ln;
     ln_1p_in_place Ln1p ln_1p;
     tanh_in_place Tanh tanh;

@@ -3,10 +3,11 @@
 //! 1. The exponentials of a group of the tree are reduced, `x - m = n ln 2 + r`, and left half done in memory.
 //! 2. While the next group is reduced, the polynomials of this one are evaluated and added.
 //!
-//! An exponential is a chain of 15 operations that wait for each other, and a CPU takes operations up in the order
-//! of the program, as many as its schedulers hold. Half a chain waits half as long, and other halves run beside
-//! it: 0.8 of the time on AVX2 and SSE2. On AVX-512, of which a register goes to memory and back in the time of
-//! two, and as WebAssembly it takes longer that way: there it is [`lane_sums`].
+//! Of the 15 operations of an exponential 13 wait for one another (on SSE2, where a multiply-add is two, some 20),
+//! and a CPU takes operations up in the order of the program, as many as its schedulers hold. Half a chain waits
+//! half as long, and other halves run beside it: 0.8 of the time on AVX2 and SSE2. On AVX-512, of which a register
+//! goes to memory and back in the time of two, and as WebAssembly it takes longer that way, and on NEON it was not
+//! measured: there it is [`lane_sums`].
 
 use super::tree::{
     GROUP, LaneSums, ROWS_PER_GROUP, Term, add_keeping_error, add_rest, lane_sums, rows,
@@ -28,17 +29,17 @@ pub(super) fn exp_lane_sums<S: Simd, T: ExpTerm<S>>(s: S, x: &[f32], term: &mut 
     }
     let mut sums = LaneSums::new(s);
     let (groups, rest) = x.as_chunks::<GROUP>();
-    let (mut here, mut ahead) = (ReducedGroup::new(s), ReducedGroup::new(s));
-    let (mut here, mut ahead) = (&mut here, &mut ahead);
     if let Some(first) = groups.first() {
+        let (mut here, mut ahead) = (ReducedGroup::new(s), ReducedGroup::new(s));
+        let (mut here, mut ahead) = (&mut here, &mut ahead);
         here.set(s, first, term);
-    }
-    for i in 0..groups.len() {
-        if let Some(next) = groups.get(i + 1) {
-            ahead.set(s, next, term);
+        for i in 0..groups.len() {
+            if let Some(next) = groups.get(i + 1) {
+                ahead.set(s, next, term);
+            }
+            here.add_to(s, &mut sums);
+            core::mem::swap(&mut here, &mut ahead);
         }
-        here.add_to(s, &mut sums);
-        core::mem::swap(&mut here, &mut ahead);
     }
     add_rest(s, rest, rest, term, &mut sums);
     sums
@@ -47,22 +48,23 @@ pub(super) fn exp_lane_sums<S: Simd, T: ExpTerm<S>>(s: S, x: &[f32], term: &mut 
 /// A group of exponentials that are half done.
 struct ReducedGroup<S: Simd> {
     r: [S::Row; ROWS_PER_GROUP],
-    power: [S::Row; ROWS_PER_GROUP],
+    exponent: [S::Row; ROWS_PER_GROUP],
 }
 
 impl<S: Simd> ReducedGroup<S> {
     #[inline(always)]
     fn new(s: S) -> Self {
         let nothing = [s.row(s.splat(0.0)); ROWS_PER_GROUP];
-        ReducedGroup { r: nothing, power: nothing }
+        ReducedGroup { r: nothing, exponent: nothing }
     }
 
     #[inline(always)]
     fn set<T: ExpTerm<S>>(&mut self, s: S, x: &[f32; GROUP], term: &mut T) {
-        for (x, (r, power)) in rows(x).into_iter().zip(self.r.iter_mut().zip(&mut self.power)) {
-            let to = r.as_mut().iter_mut().zip(power.as_mut());
-            for (x, (r, power)) in x.chunks_exact(S::LANES).zip(to) {
-                (*r, *power) = term.reduced(s, s.load(x, 0.0));
+        let to = self.r.iter_mut().zip(&mut self.exponent);
+        for (x, (r, exponent)) in rows(x).into_iter().zip(to) {
+            let to = r.as_mut().iter_mut().zip(exponent.as_mut());
+            for (x, (r, exponent)) in x.chunks_exact(S::LANES).zip(to) {
+                (*r, *exponent) = term.reduced(s, s.load(x, 0.0));
             }
         }
     }
@@ -70,17 +72,17 @@ impl<S: Simd> ReducedGroup<S> {
     #[inline(always)]
     fn add_to(&self, s: S, sums: &mut LaneSums<S>) {
         let [r0, r1, r2, r3] = &self.r;
-        let [p0, p1, p2, p3] = &self.power;
+        let [t0, t1, t2, t3] = &self.exponent;
         let r01 = r0.as_ref().iter().zip(r1.as_ref());
         let r23 = r2.as_ref().iter().zip(r3.as_ref());
-        let p01 = p0.as_ref().iter().zip(p1.as_ref());
-        let p23 = p2.as_ref().iter().zip(p3.as_ref());
+        let t01 = t0.as_ref().iter().zip(t1.as_ref());
+        let t23 = t2.as_ref().iter().zip(t3.as_ref());
         let lanes = sums.sum.as_mut().iter_mut().zip(sums.error.as_mut());
-        for ((sum, error), (((&r0, &r1), (&r2, &r3)), ((&p0, &p1), (&p2, &p3)))) in
-            lanes.zip(r01.zip(r23).zip(p01.zip(p23)))
+        for ((sum, error), (((&r0, &r1), (&r2, &r3)), ((&t0, &t1), (&t2, &t3)))) in
+            lanes.zip(r01.zip(r23).zip(t01.zip(t23)))
         {
-            let e01 = s.add(exp_of_reduced(s, r0, p0), exp_of_reduced(s, r1, p1));
-            let e23 = s.add(exp_of_reduced(s, r2, p2), exp_of_reduced(s, r3, p3));
+            let e01 = s.add(exp_of_reduced(s, r0, t0), exp_of_reduced(s, r1, t1));
+            let e23 = s.add(exp_of_reduced(s, r2, t2), exp_of_reduced(s, r3, t3));
             (*sum, *error) = add_keeping_error(s, *sum, *error, s.add(e01, e23));
         }
     }

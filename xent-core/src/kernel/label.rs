@@ -91,7 +91,8 @@ impl<S: Simd> States<S> {
         is_finite(s, s.select(s.eq(self.sum, self.sum), self.m, self.sum))
     }
 
-    /// Of up to as many rows as there are lanes; the first is at the start of `x`.
+    /// Of up to as many rows as there are lanes; the first is at the start of `x`. Without registers where no
+    /// group of the call goes in lanes.
     #[inline(always)]
     fn of_rows(
         s: S,

@@ -114,7 +114,8 @@ pub(super) fn column_max<S: Simd>(s: S, x: &[f32], layout: Layout) -> S::F32 {
 }
 
 /// Registers for the classes of a group of rows, made once for all groups, and only if one is taken in lanes: to
-/// clear them for each takes a fifth of the time of rows of ten on AVX-512. What is read was written for the group.
+/// clear them for each takes a fifth of the time of rows of ten on AVX-512. What is read was written for the group,
+/// or is 0.
 pub(super) struct Workspace<S: Simd> {
     terms: [S::F32; SHORT],
     errors: [S::F32; SHORT],
@@ -201,7 +202,8 @@ fn push_blocks<S: Simd>(s: S, x: &[f32], block: Layout, rows: &mut [BlockState; 
     }
 }
 
-/// The maximum of `m` and the columns from class `first` on, which go to `columns`.
+/// The maximum of `m` and the columns from class `first` on, which go to `columns`; with 0 added a zero is the
+/// positive one, as in `block_max`.
 #[inline(always)]
 fn load_columns<S: Simd>(
     s: S,
@@ -252,7 +254,6 @@ fn short_states<S: Simd>(
     let terms = work.terms.get_mut(..layout.classes).unwrap_or_default();
     let errors = work.errors.get_mut(..layout.classes).unwrap_or_default();
     let m = load_columns(s, x, layout, 0, s.splat(f32::NEG_INFINITY), terms);
-    // + 0 makes a zero the positive one, as in `block_max`.
     let m = s.add(m, s.splat(0.0));
     let mut term = ExpBelowMax::new(s, m);
     exponentials(s, &mut term, terms, errors);
@@ -390,12 +391,10 @@ pub(super) fn sums<S: Simd, T: Term<S>, V: Values<S>>(
         add_groups(s, x, layout, term, values, sums, errors);
     }
     fold_registers(s, sums, errors, layout.classes.min(VIRTUAL_LANES));
-    // Of no class there is no register that was written.
-    let (sum, error) = if layout.classes == 0 { (zero, zero) } else { (sums[0], errors[0]) };
     // As in the tree: an infinity among the terms makes their errors NaN, but not their sum.
-    let total = s.add(sum, error);
-    let finite = s.eq(s.sub(total, total), zero);
-    s.select(finite, total, sum)
+    let sum = s.add(sums[0], errors[0]);
+    let finite = s.eq(s.sub(sum, sum), zero);
+    s.select(finite, sum, sums[0])
 }
 
 /// The sum over the lanes, then the classes beside one that equal the maximum: the additions of

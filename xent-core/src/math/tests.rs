@@ -282,6 +282,33 @@ fn elementary_functions_have_the_same_bits_within_a_class() {
 }
 
 #[test]
+fn an_exponential_in_two_steps_has_the_bits_of_one() {
+    let mut x: Vec<f32> = NOT_POSITIVE
+        .into_iter()
+        .flat_map(|bits| bits.step_by(SAMPLE))
+        .map(f32::from_bits)
+        .collect();
+    x.extend([
+        0.0,
+        -0.0,
+        LOWEST.next_down(),
+        LOWEST,
+        LOWEST.next_up(),
+        -f32::MAX,
+        f32::NEG_INFINITY,
+    ]);
+    for backend in Backend::all() {
+        let (mut whole, mut steps) = (x.clone(), x.clone());
+        backend.exp_in_place(&mut whole);
+        backend.exp_of_steps_in_place(&mut steps);
+        for ((&x, whole), steps) in x.iter().zip(whole).zip(steps) {
+            let same = whole.to_bits() == steps.to_bits() || whole.is_nan() && steps.is_nan();
+            assert!(same, "{backend:?} at {x:e}: {steps:e}, not {whole:e}");
+        }
+    }
+}
+
+#[test]
 fn the_tables_of_the_exponential_have_the_nearest_pairs() {
     for (n, table) in [(8.0, EXP2_BY_8), (64.0, EXP2_BY_64)] {
         for (j, [hi, lo]) in (0_u8..).zip(table) {
