@@ -76,7 +76,7 @@ pub(super) fn lane_sums<S: Simd, T: Term<S>>(
     y: &[f32],
     term: &mut T,
 ) -> LaneSums<S> {
-    let mut sums = LaneSums::new(s);
+    let LaneSums { mut sum, mut error } = LaneSums::new(s);
     let (x_groups, x_rest) = x.as_chunks::<GROUP>();
     let (y_groups, y_rest) = y.as_chunks::<GROUP>();
     for (x, y) in x_groups.iter().zip(y_groups) {
@@ -85,7 +85,7 @@ pub(super) fn lane_sums<S: Simd, T: Term<S>>(
         let x23 = x2.chunks_exact(S::LANES).zip(x3.chunks_exact(S::LANES));
         let y01 = y0.chunks_exact(S::LANES).zip(y1.chunks_exact(S::LANES));
         let y23 = y2.chunks_exact(S::LANES).zip(y3.chunks_exact(S::LANES));
-        let lanes = sums.sum.as_mut().iter_mut().zip(sums.error.as_mut());
+        let lanes = sum.as_mut().iter_mut().zip(error.as_mut());
         for (((sum, error), ((x0, x1), (x2, x3))), ((y0, y1), (y2, y3))) in
             lanes.zip(x01.zip(x23)).zip(y01.zip(y23))
         {
@@ -98,6 +98,7 @@ pub(super) fn lane_sums<S: Simd, T: Term<S>>(
         }
     }
 
+    let mut sums = LaneSums { sum, error };
     add_rest(s, x_rest, y_rest, term, &mut sums);
     sums
 }
