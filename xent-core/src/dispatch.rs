@@ -88,7 +88,7 @@ kernels! {
     lse_push(state: &mut BlockState, x: &[f32]) = log_sum_exp::push;
     lse_value(state: &LogSumExp) -> f32 = log_sum_exp::value;
     lse_loss(state: &LogSumExp, x_t: f32) -> f32 = log_sum_exp::loss;
-    softmax_of(x: &[f32], state: &LogSumExp, out: &mut [f32]) = softmax::softmax;
+    softmax_of(x: &[f32], out: &mut [f32]) = softmax::softmax;
     softmax_of_in_place(x: &mut [f32], state: &LogSumExp) = softmax::softmax_in_place;
     log_softmax_of(x: &[f32], state: &LogSumExp, out: &mut [f32]) = softmax::log_softmax;
     log_softmax_of_in_place(x: &mut [f32], state: &LogSumExp) = softmax::log_softmax_in_place;

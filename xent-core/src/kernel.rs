@@ -10,6 +10,7 @@ pub(crate) mod divergence;
 #[cfg(test)]
 pub(crate) mod elementary;
 mod exp_sum;
+mod kept_exps;
 pub(crate) mod label;
 pub(crate) mod log_sum_exp;
 pub(crate) mod logits;

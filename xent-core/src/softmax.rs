@@ -213,12 +213,7 @@ impl Backend {
     /// ```
     pub fn softmax(self, x: &[f32], out: &mut [f32]) -> Result<(), Error> {
         check_length(x.len(), out.len())?;
-        let state = self.lse_state(x);
-        if state.max().is_finite() {
-            self.softmax_of(x, &state, out);
-        } else {
-            out.fill(f32::NAN);
-        }
+        self.softmax_of(x, out);
         Ok(())
     }
 

@@ -362,6 +362,44 @@ fn in_place_gives_the_bits_of_a_buffer() {
 }
 
 #[test]
+fn exponentials_that_are_kept_have_the_bits_of_those_taken_again() {
+    // Kept are those from the block of the maximum to the end of its chunk, and in place none.
+    for n in [129, 1000, 1024, 1025, 3000, 65_536, 65_537, 140_000] {
+        let mut random = Random::new(n as u64);
+        let mut x: Vec<f32> = (0..n).map(|_| random.unit() * 20.0 - 15.0).collect();
+        x[3] = f32::NEG_INFINITY;
+        let mut rows = vec![x.clone()];
+        for places in [[0, 0], [n / 2, n / 2], [n - 1, n - 1], [n / 3, n - 2]] {
+            let mut row = x.clone();
+            row[places[0]] = 6.5;
+            row[places[1]] = 6.5;
+            rows.push(row);
+        }
+        // Blocks without a finite maximum before the one that has it.
+        let mut masked = vec![f32::NEG_INFINITY; n];
+        masked[n / 2..].copy_from_slice(&x[n / 2..]);
+        rows.push(masked);
+        x.sort_by(f32::total_cmp);
+        rows.push(x);
+        for (i, x) in rows.iter().enumerate() {
+            for backend in Backend::all() {
+                let what = || format!("{backend:?}, {n}, {i}");
+                let (mut buffer, mut in_place) = (vec![7.0; n], x.clone());
+                backend.softmax(x, &mut buffer).unwrap();
+                backend.softmax_in_place(&mut in_place);
+                assert_same_bits(&in_place, &buffer, &what);
+                let loss = CrossEntropy::new().backend(backend);
+                in_place.copy_from_slice(x);
+                let want = loss.row_gradient_in_place(&mut in_place, n / 2).unwrap();
+                let got = loss.row_gradient(x, n / 2, &mut buffer).unwrap();
+                assert_same_bits(&[got], &[want], &what);
+                assert_same_bits(&in_place, &buffer, &what);
+            }
+        }
+    }
+}
+
+#[test]
 fn chunks_merged_in_order_give_the_bits_of_the_whole() {
     for n in [1, 65_535, 65_536, 65_537, 200_000, 4 * 65_536, 5 * 65_536 + 1000] {
         for (name, x) in hard_rows(n).into_iter().step_by(2) {

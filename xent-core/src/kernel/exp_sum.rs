@@ -19,11 +19,48 @@ use crate::simd::Simd;
 pub(super) trait ExpTerm<S: Simd>: Term<S> {
     /// What [`exp_of_reduced`] makes an exponential of.
     fn reduced(&mut self, s: S, x: S::F32) -> (S::F32, S::F32);
+    /// The term of `x`, of which the exponential `exp` is known.
+    fn of_exp(&mut self, s: S, x: S::F32, exp: S::F32) -> S::F32;
+}
+
+/// How the exponentials of a row are added, a block at a time.
+pub(super) trait ExpSums<S: Simd> {
+    /// The next block, of `n` elements, is not added.
+    fn skip(&mut self, n: usize);
+
+    /// The next block has a new maximum.
+    fn restart(&mut self);
+
+    /// The sums of the lanes over the next block, of the exponentials of `x - m`.
+    fn lane_sums<T: ExpTerm<S>>(&mut self, s: S, x: &[f32], m: S::F32, term: &mut T)
+    -> LaneSums<S>;
+}
+
+/// Nothing but the sums is needed.
+pub(super) struct Dropped;
+
+impl<S: Simd> ExpSums<S> for Dropped {
+    #[inline(always)]
+    fn skip(&mut self, _: usize) {}
+
+    #[inline(always)]
+    fn restart(&mut self) {}
+
+    #[inline(always)]
+    fn lane_sums<T: ExpTerm<S>>(
+        &mut self,
+        s: S,
+        x: &[f32],
+        _: S::F32,
+        term: &mut T,
+    ) -> LaneSums<S> {
+        exp_lane_sums(s, x, term)
+    }
 }
 
 /// The sums of the lanes over one block, with the bits of [`lane_sums`].
 #[inline(always)]
-pub(super) fn exp_lane_sums<S: Simd, T: ExpTerm<S>>(s: S, x: &[f32], term: &mut T) -> LaneSums<S> {
+fn exp_lane_sums<S: Simd, T: ExpTerm<S>>(s: S, x: &[f32], term: &mut T) -> LaneSums<S> {
     if !S::IN_TWO_STEPS {
         return lane_sums(s, x, x, term);
     }

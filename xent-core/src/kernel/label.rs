@@ -5,7 +5,7 @@
 //! 2. What depends on the state and the label alone, for as many rows at once as there are lanes:
 //!    the loss `(m - x_t) + ln(1 + s)`, its focal factor, its class weight, the z-loss.
 //! 3. For a gradient, each row again while it is in cache: every element is `p_c` times one factor of
-//!    the row, but that of the label. Short rows stay in their lanes, and their exponentials are kept.
+//!    the row, but that of the label. Short rows stay in their lanes; exponentials are kept where they can be.
 //!
 //! With `p = softmax(x)` and `q = 1 - p_t`, which is `s / (1 + s)` where `x_t = m` and otherwise
 //! `(1 + s - exp(x_t - m)) / (1 + s)`, so that it never cancels, a row of weight `w` has
@@ -19,8 +19,11 @@
 //! Source: the chain rule; T.-Y. Lin et al., Focal Loss for Dense Object Detection (2017), for the
 //! focal factor; PaLM (A. Chowdhery et al., 2022), section 5, for the z-loss.
 
+use core::ops::Range;
+
+use super::kept_exps::{map_kept, state_and_exps};
 use super::log_sum_exp::{self, state};
-use super::map::{canonical, is_finite, map, map_in_place};
+use super::map::{canonical, is_finite, map_in_place};
 use super::rows_in_lanes::{self, Layout, LogitsAndExps, SHORT, Workspace};
 use super::softmax::ScaledExp;
 use crate::log_sum_exp::LogSumExp;
@@ -115,6 +118,25 @@ impl<S: Simd> States<S> {
         }
         States { m: s.load(&m, 0.0), sum: s.load(&sum, 0.0) }
     }
+}
+
+/// States as of [`States::of_rows`], and for each row which of its exponentials are kept in `out`.
+#[inline(always)]
+fn states_and_exps<S: Simd>(
+    s: S,
+    x: &[f32],
+    classes: usize,
+    out: &mut [f32],
+) -> (States<S>, [Range<usize>; MAX_LANES]) {
+    let (mut m, mut sum) = ([f32::NEG_INFINITY; MAX_LANES], [0.0; MAX_LANES]);
+    let mut kept = [const { 0..0 }; MAX_LANES];
+    let to = m.iter_mut().zip(&mut sum).zip(&mut kept);
+    for (((m, sum), kept), (x, out)) in to.zip(x.chunks(classes).zip(out.chunks_mut(classes))) {
+        let state;
+        (state, *kept) = state_and_exps(s, x, out);
+        (*m, *sum) = (state.max(), state.scaled_sum().hi);
+    }
+    (States { m: s.load(&m, 0.0), sum: s.load(&sum, 0.0) }, kept)
 }
 
 /// What becomes of a state and the logit of a label.
@@ -328,12 +350,11 @@ fn group_factors<S: Simd>(
     finish: &Weighted<'_>,
     first: usize,
     losses: &mut [f32],
-    work: Option<&mut Workspace<S>>,
+    states: &States<S>,
 ) -> [RowFactors; MAX_LANES] {
     let labels = finish.rows.labels.get(first..).unwrap_or(&[]);
     let label_logits = label_logits(rows, layout, labels);
-    let states = States::of_rows(s, rows, layout, losses.len(), work);
-    let terms = finish.terms(s, &states, s.load(&label_logits, 0.0), first);
+    let terms = finish.terms(s, states, s.load(&label_logits, 0.0), first);
     s.store(terms.loss, losses);
     let (mut m, mut others, mut label) = ([0.0; MAX_LANES], [0.0; MAX_LANES], [0.0; MAX_LANES]);
     s.store(states.m, &mut m);
@@ -442,19 +463,22 @@ pub(crate) fn gradients<S: Simd>(
             gradients.store(s, out, layout, losses.len());
             continue;
         }
-        let work = match columns.as_deref_mut() {
-            Some(columns) => Some(&mut columns.work),
-            None => None,
+        let (states, kept) = match columns.as_deref_mut() {
+            Some(columns) if layout.goes_in_lanes::<S>(losses.len()) => {
+                let states = States::in_lanes(s, x, layout, &mut columns.work);
+                (states, [const { 0..0 }; MAX_LANES])
+            }
+            _ => states_and_exps(s, x, classes, out),
         };
-        let factors = group_factors(s, x, layout, &finish, first, losses, work);
+        let factors = group_factors(s, x, layout, &finish, first, losses, &states);
         let labels = rows.labels.get(first..).unwrap_or(&[]);
         let each = x.chunks_exact(classes).zip(out.chunks_exact_mut(classes));
-        for (((x, out), factors), &label) in each.zip(&factors).zip(labels) {
+        for ((((x, out), factors), kept), &label) in each.zip(&factors).zip(kept).zip(labels) {
             if let Some(constant) = factors.constant() {
                 out.fill(constant);
                 continue;
             }
-            map(s, x, x, out, &ScaledExp::new(s, factors.m, factors.others));
+            map_kept(s, x, out, kept, &ScaledExp::new(s, factors.m, factors.others));
             if let Some(out) = out.get_mut(label) {
                 *out = factors.label;
             }
@@ -494,7 +518,8 @@ pub(crate) fn gradients_in_place<S: Simd>(
             Some(columns) => Some(&mut columns.work),
             None => None,
         };
-        let factors = group_factors(s, x, layout, &finish, first, losses, work);
+        let states = States::of_rows(s, x, layout, losses.len(), work);
+        let factors = group_factors(s, x, layout, &finish, first, losses, &states);
         let labels = rows.labels.get(first..).unwrap_or(&[]);
         for ((x, factors), &label) in x.chunks_exact_mut(classes).zip(&factors).zip(labels) {
             if let Some(constant) = factors.constant() {

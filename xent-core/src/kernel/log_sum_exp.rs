@@ -11,7 +11,7 @@
 //!
 //! Source: M. Milakov, N. Gimelshein, Online normalizer calculation for softmax (2018), by blocks.
 
-use super::exp_sum::{ExpTerm, exp_lane_sums};
+use super::exp_sum::{Dropped, ExpSums, ExpTerm};
 use super::map::canonical;
 use super::rows_in_lanes::{self, Layout, Workspace};
 use super::short_row;
@@ -25,8 +25,8 @@ use crate::math::pair::Pair;
 use crate::simd::{Part, Simd};
 
 /// `exp(x - m) * 2^64`.
-struct Exp<S: Simd> {
-    m: S::F32,
+pub(super) struct Exp<S: Simd> {
+    pub(super) m: S::F32,
 }
 
 impl<S: Simd> Term<S> for Exp<S> {
@@ -43,11 +43,16 @@ impl<S: Simd> ExpTerm<S> for Exp<S> {
     fn reduced(&mut self, s: S, x: S::F32) -> (S::F32, S::F32) {
         reduced(s, s.sub(x, self.m))
     }
+
+    #[inline(always)]
+    fn of_exp(&mut self, _: S, _: S::F32, exp: S::F32) -> S::F32 {
+        exp
+    }
 }
 
 /// `exp(x - m) * 2^64` where `x` is not `m`; how often it is.
 pub(super) struct ExpBelowMax<S: Simd> {
-    m: S::F32,
+    pub(super) m: S::F32,
     /// What is counted: `m`, or NaN for nothing.
     counted: S::F32,
     n_max: S::F32,
@@ -94,9 +99,7 @@ impl<S: Simd> Term<S> for ExpBelowMax<S> {
             }
             return exp_of_exponent(s, below, t);
         }
-        let is_max = s.eq(x, self.counted);
-        self.n_max = s.add(self.n_max, s.select(is_max, s.splat(1.0), zero));
-        s.select(is_max, zero, exp_scaled(s, s.sub(x, self.m)))
+        self.of_exp(s, x, exp_scaled(s, s.sub(x, self.m)))
     }
 }
 
@@ -108,6 +111,13 @@ impl<S: Simd> ExpTerm<S> for ExpBelowMax<S> {
         // What is counted has a term of 0, also where it is infinite.
         let nothing = s.splat(f32::NEG_INFINITY);
         reduced(s, s.select(is_max, nothing, s.sub(x, self.m)))
+    }
+
+    #[inline(always)]
+    fn of_exp(&mut self, s: S, x: S::F32, exp: S::F32) -> S::F32 {
+        let (zero, is_max) = (s.splat(0.0), s.eq(x, self.counted));
+        self.n_max = s.add(self.n_max, s.select(is_max, s.splat(1.0), zero));
+        s.select(is_max, zero, exp)
     }
 }
 
@@ -121,7 +131,7 @@ pub(super) fn with_ties(m: f32, sum: Pair, n_max: f32) -> LogSumExp {
 
 /// `before.merge(state)`; most often there is nothing before, and no call to make but where flash is scarce.
 #[inline(always)]
-fn after<S: Simd>(before: LogSumExp, state: LogSumExp) -> LogSumExp {
+pub(super) fn after<S: Simd>(before: LogSumExp, state: LogSumExp) -> LogSumExp {
     if !S::ONE_BY_ONE && before.max() == f32::NEG_INFINITY { state } else { before.merge(state) }
 }
 
@@ -138,12 +148,17 @@ fn merged<S: Simd>(state: LogSumExp, is_new: bool, m: f32, sum: Pair, n_max: f32
 
 /// `state` and up to a chunk of elements.
 #[inline(always)]
-fn push_blocks<S: Simd>(s: S, mut state: LogSumExp, x: &[f32]) -> LogSumExp {
+pub(super) fn push_blocks<S: Simd, E: ExpSums<S>>(
+    s: S,
+    mut state: LogSumExp,
+    x: &[f32],
+    exps: &mut E,
+) -> LogSumExp {
     let mut blocks = x.chunks(BLOCK);
     let (mut next, mut max) = (blocks.next(), None);
     while let Some(x) = next {
         next = blocks.next();
-        (state, max) = push_block(s, state, x, max, next.unwrap_or(&[]));
+        (state, max) = push_block(s, state, x, max, next.unwrap_or(&[]), exps);
     }
     state
 }
@@ -151,12 +166,13 @@ fn push_blocks<S: Simd>(s: S, mut state: LogSumExp, x: &[f32]) -> LogSumExp {
 /// `state` and one block of at most [`BLOCK`] elements, whose maximum may be known; the maximum of the next
 /// block.
 #[inline(always)]
-fn push_block<S: Simd>(
+fn push_block<S: Simd, E: ExpSums<S>>(
     s: S,
     state: LogSumExp,
     x: &[f32],
     known: Option<f32>,
     next: &[f32],
+    exps: &mut E,
 ) -> (LogSumExp, Option<f32>) {
     let m = match known {
         Some(m) => m,
@@ -166,6 +182,7 @@ fn push_block<S: Simd>(
     let is_new = m > running;
     let max = if is_new { m } else { running };
     if !max.is_finite() {
+        exps.skip(x.len());
         return (push_special(state, x), None);
     }
     let mut next_max = None;
@@ -177,11 +194,13 @@ fn push_block<S: Simd>(
         merged::<S>(state, is_new, max, sum, lane_count(s, term.n_max()))
     } else if is_new {
         let mut term = ExpBelowMax::new(s, s.splat(max));
-        let lanes = exp_lane_sums(s, x, &mut term);
+        exps.restart();
+        let lanes = exps.lane_sums(s, x, term.m, &mut term);
         next_max = Some(block_max(s, next));
         merged::<S>(state, true, max, lanes.fold(s, x.len()), lane_count(s, term.n_max()))
     } else {
-        let lanes = exp_lane_sums(s, x, &mut Exp { m: s.splat(max) });
+        let m = s.splat(max);
+        let lanes = exps.lane_sums(s, x, m, &mut Exp { m });
         next_max = Some(block_max(s, next));
         merged::<S>(state, false, max, lanes.fold(s, x.len()), 0.0)
     };
@@ -263,7 +282,7 @@ impl BlockState {
 #[inline(always)]
 pub(crate) fn push<S: Simd>(s: S, state: &mut BlockState, x: &[f32]) {
     for block in x.chunks(BLOCK) {
-        state.step(push_blocks(s, state.chunk, block));
+        state.step(push_blocks(s, state.chunk, block, &mut Dropped));
     }
 }
 
@@ -286,7 +305,7 @@ impl<S: Simd> Part<S> for StateOf<'_> {
         }
         let mut chunks = LogSumExp::EMPTY;
         for chunk in self.0.chunks(CHUNK) {
-            chunks = after::<S>(chunks, push_blocks(s, LogSumExp::EMPTY, chunk));
+            chunks = after::<S>(chunks, push_blocks(s, LogSumExp::EMPTY, chunk, &mut Dropped));
         }
         chunks
     }

@@ -24,6 +24,33 @@ pub(super) fn map<S: Simd, M: Map<S>>(s: S, x: &[f32], y: &[f32], out: &mut [f32
     }
 }
 
+/// What becomes of an element of `x`, one of `y`, and what was made of them before.
+pub(super) trait MapOnto<S: Simd> {
+    fn of(&self, s: S, x: S::F32, y: S::F32, before: S::F32) -> S::F32;
+}
+
+/// The same in the place of what was made before.
+#[inline(always)]
+pub(super) fn map_onto<S: Simd, M: MapOnto<S>>(
+    s: S,
+    x: &[f32],
+    y: &[f32],
+    out: &mut [f32],
+    map: &M,
+) {
+    let end = out.len().saturating_sub(S::LANES);
+    let x_end = s.load(x.get(end..).unwrap_or(&[]), 0.0);
+    let y_end = s.load(y.get(end..).unwrap_or(&[]), 0.0);
+    let before_end = s.load(out.get(end..).unwrap_or(&[]), 0.0);
+    let chunks = x.chunks_exact(S::LANES).zip(y.chunks_exact(S::LANES));
+    for ((x, y), out) in chunks.zip(out.chunks_exact_mut(S::LANES)) {
+        s.store(map.of(s, s.load(x, 0.0), s.load(y, 0.0), s.load(out, 0.0)), out);
+    }
+    if !out.len().is_multiple_of(S::LANES) {
+        s.store(map.of(s, x_end, y_end, before_end), out.get_mut(end..).unwrap_or_default());
+    }
+}
+
 /// A map that looks at one slice gets its element twice.
 #[inline(always)]
 pub(super) fn map_in_place<S: Simd, M: Map<S>>(s: S, x: &mut [f32], map: &M) {

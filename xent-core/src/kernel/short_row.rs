@@ -4,22 +4,30 @@
 //! Here there are none, and the additions are those of the tree: of a group an addition loses nothing that is
 //! kept, so the sum of a lane is `(e0 + e1) + (e2 + e3)`, without an error.
 
+use super::exp_sum::ExpTerm;
 use super::log_sum_exp::{ExpBelowMax, with_ties};
-use super::tree::{GROUP, Term, fold_lanes, lane_count, lane_max};
+use super::tree::{GROUP, fold_lanes, lane_count, lane_max};
 use crate::log_sum_exp::LogSumExp;
+use crate::math::exp::exp_scaled;
 use crate::simd::{Simd, VIRTUAL_LANES};
 
 /// The state of up to [`GROUP`] elements, or where a vector is several registers of up to 32; none where there
 /// are more, where the maximum is infinite, or where one is NaN.
 #[inline(always)]
 pub(super) fn state<S: Simd>(s: S, x: &[f32]) -> Option<LogSumExp> {
+    state_and_exps(s, x, &mut [])
+}
+
+/// The same, and `exp(x - m) * 2^64` of the first elements, as many as `exps` has.
+#[inline(always)]
+pub(super) fn state_and_exps<S: Simd>(s: S, x: &[f32], exps: &mut [f32]) -> Option<LogSumExp> {
     let zero = s.splat(0.0);
     if S::ONE_REGISTER && x.len() <= S::LANES {
-        state_in(s, x, &mut [[zero]])
+        state_in(s, x, &mut [[zero]], exps)
     } else if x.len() <= VIRTUAL_LANES {
-        state_in(s, x, &mut [s.row(zero)])
+        state_in(s, x, &mut [s.row(zero)], exps)
     } else if S::ONE_REGISTER && x.len() <= GROUP {
-        state_in(s, x, &mut [s.row(zero); GROUP / VIRTUAL_LANES])
+        state_in(s, x, &mut [s.row(zero); GROUP / VIRTUAL_LANES], exps)
     } else {
         None
     }
@@ -31,6 +39,7 @@ fn state_in<S: Simd, R: AsRef<[S::F32]> + AsMut<[S::F32]>>(
     s: S,
     x: &[f32],
     rows: &mut [R],
+    mut exps: &mut [f32],
 ) -> Option<LogSumExp> {
     let mut max = s.splat(f32::NEG_INFINITY);
     for (row, x) in rows.iter_mut().zip(x.chunks(VIRTUAL_LANES)) {
@@ -48,7 +57,12 @@ fn state_in<S: Simd, R: AsRef<[S::F32]> + AsMut<[S::F32]>>(
     let mut term = ExpBelowMax::new(s, s.splat(m));
     for (row, x) in rows.iter_mut().zip(x.chunks(VIRTUAL_LANES)) {
         for (register, _) in row.as_mut().iter_mut().zip(x.chunks(S::LANES)) {
-            *register = term.of(s, *register, *register);
+            let (x, exp) = (*register, exp_scaled(s, s.sub(*register, term.m)));
+            if !exps.is_empty() {
+                s.store(exp, exps);
+                exps = core::mem::take(&mut exps).get_mut(S::LANES..).unwrap_or_default();
+            }
+            *register = term.of_exp(s, x, exp);
         }
     }
     let sum = match rows {

@@ -1,5 +1,6 @@
 //! Softmax and log-softmax from the state of a row, and the scaled exponential of a gradient.
 
+use super::kept_exps::{ExpMap, map_kept, state_and_exps};
 use super::map::{Map, canonical, is_finite, map, map_in_place};
 use super::rows_in_lanes::{self, Layout, LogitsAndExps, Workspace};
 use crate::log_sum_exp::LogSumExp;
@@ -21,9 +22,11 @@ impl<S: Simd> Softmax<S> {
         let one_plus_sum = Pair::new(SCALE, 0.0).add(state.scaled_sum()).hi;
         Softmax { m: s.splat(state.max()), factor: s.splat(1.0 / one_plus_sum) }
     }
+}
 
-    /// Of `exp(fl(x - m)) * 2^64`. What the difference lost counts as a factor of `1 + lost`: half an ULP for
-    /// each unit of the distance.
+impl<S: Simd> ExpMap<S> for Softmax<S> {
+    /// What the difference of `x` and `m` lost counts as a factor of `1 + lost`: half an ULP for each unit of the
+    /// distance.
     #[inline(always)]
     fn of_exp(&self, s: S, x: S::F32, exp: S::F32) -> S::F32 {
         let (below, lost) = difference(s, x, self.m);
@@ -62,9 +65,15 @@ impl<S: Simd> Map<S> for LogSoftmax<S> {
     }
 }
 
+/// The softmax of one row.
 #[inline(always)]
-pub(crate) fn softmax<S: Simd>(s: S, x: &[f32], state: &LogSumExp, out: &mut [f32]) {
-    map(s, x, x, out, &Softmax::new(s, state));
+pub(crate) fn softmax<S: Simd>(s: S, x: &[f32], out: &mut [f32]) {
+    let (state, kept) = state_and_exps(s, x, out);
+    if state.max().is_finite() {
+        map_kept(s, x, out, kept, &Softmax::new(s, &state));
+    } else {
+        out.fill(f32::NAN);
+    }
 }
 
 #[inline(always)]
@@ -141,6 +150,13 @@ impl<S: Simd> ScaledExp<S> {
 impl<S: Simd> Map<S> for ScaledExp<S> {
     #[inline(always)]
     fn of(&self, s: S, x: S::F32, _: S::F32) -> S::F32 {
-        s.mul(s.mul(exp_scaled(s, s.sub(x, self.m)), s.splat(UNSCALE)), self.factor)
+        self.of_exp(s, x, exp_scaled(s, s.sub(x, self.m)))
+    }
+}
+
+impl<S: Simd> ExpMap<S> for ScaledExp<S> {
+    #[inline(always)]
+    fn of_exp(&self, s: S, _: S::F32, exp: S::F32) -> S::F32 {
+        s.mul(s.mul(exp, s.splat(UNSCALE)), self.factor)
     }
 }
