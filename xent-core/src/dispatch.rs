@@ -206,7 +206,13 @@ kernels! {
     #[cfg(test)]
     ln_in_place(x: &mut [f32]) = elementary::ln_in_place;
     #[cfg(test)]
+    ln_of_normal_in_place(x: &mut [f32]) = elementary::ln_of_normal_in_place;
+    #[cfg(test)]
     ln_1p_in_place(x: &mut [f32]) = elementary::ln_1p_in_place;
+    #[cfg(test)]
+    ln_1p_of_fraction_in_place(x: &mut [f32]) = elementary::ln_1p_of_fraction_in_place;
+    #[cfg(test)]
+    ln_1p_of_sum_in_place(x: &mut [f32]) = elementary::ln_1p_of_sum_in_place;
     #[cfg(test)]
     tanh_in_place(x: &mut [f32]) = elementary::tanh_in_place;
 }

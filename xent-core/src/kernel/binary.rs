@@ -14,19 +14,19 @@
 
 use super::clipped::{ClipRange, LARGE_UNIT, SMALL_UNIT, clip, is_clipped};
 use super::logits::{LogitTransform, Transform};
-use super::map::{Map, canonical, is_finite, map};
+use super::map::{Map, MapOnto, canonical, is_finite, map, map_in_place, map_onto};
+use super::tree::BLOCK;
 use crate::math::exp::{UNSCALE, exp_scaled};
-use crate::math::ln::ln;
-use crate::math::ln_1p::{ln_1p, ln_1p_of_sum};
+use crate::math::ln::{ln, ln_of_normal};
+use crate::math::ln_1p::{ln_1p, ln_1p_of_fraction, ln_1p_of_sum};
 use crate::math::power::power;
 use crate::simd::Simd;
 
-/// `exp(-|x|)` and `ln(1 + exp(-|x|))`, which is unspecified where `x` is NaN.
+/// `exp(-|x|)`; unspecified where `x` is NaN, which its logarithm need not be.
 #[inline(always)]
-fn decay<S: Simd>(s: S, x: S::F32) -> (S::F32, S::F32) {
+fn decay<S: Simd>(s: S, x: S::F32) -> S::F32 {
     let minus_abs = s.select(s.lt(x, s.splat(0.0)), x, s.sub(s.splat(0.0), x));
-    let exp = s.mul(exp_scaled(s, minus_abs), s.splat(UNSCALE));
-    (exp, ln_1p_of_sum(s, exp))
+    s.mul(exp_scaled(s, minus_abs), s.splat(UNSCALE))
 }
 
 /// `softplus(-x)` and `softplus(x)`, `softplus(x) = max(x, 0) + ln(1 + exp(-|x|))`.
@@ -46,16 +46,42 @@ fn weighted<S: Simd>(s: S, weight: S::F32, term: S::F32) -> S::F32 {
     s.select(s.eq(weight, zero), zero, s.mul(weight, term))
 }
 
-/// `y softplus(-x) + (1 - y) softplus(x)`.
+/// [`decay`].
+struct Decay;
+
+impl<S: Simd> Map<S> for Decay {
+    #[inline(always)]
+    fn of(&self, s: S, x: S::F32, _: S::F32) -> S::F32 {
+        decay(s, x)
+    }
+}
+
+/// `ln(1 + x)` from 0 to 1.
+struct Ln1p;
+
+impl<S: Simd> Map<S> for Ln1p {
+    #[inline(always)]
+    fn of(&self, s: S, x: S::F32, _: S::F32) -> S::F32 {
+        ln_1p_of_fraction(s, x)
+    }
+}
+
+/// `y softplus(-x) + (1 - y) softplus(x)`, onto `ln(1 + exp(-|x|))` or from nothing.
 struct Binary;
+
+impl<S: Simd> MapOnto<S> for Binary {
+    #[inline(always)]
+    fn of(&self, s: S, x: S::F32, y: S::F32, ln_1p_exp: S::F32) -> S::F32 {
+        let (positive, negative) = softplus_of_both(s, x, ln_1p_exp);
+        let rest = s.sub(s.splat(1.0), y);
+        canonical(s, s.add(weighted(s, y, positive), weighted(s, rest, negative)))
+    }
+}
 
 impl<S: Simd> Map<S> for Binary {
     #[inline(always)]
     fn of(&self, s: S, x: S::F32, y: S::F32) -> S::F32 {
-        let (_, ln_1p_exp) = decay(s, x);
-        let (positive, negative) = softplus_of_both(s, x, ln_1p_exp);
-        let rest = s.sub(s.splat(1.0), y);
-        canonical(s, s.add(weighted(s, y, positive), weighted(s, rest, negative)))
+        MapOnto::of(self, s, x, y, ln_1p_of_fraction(s, decay(s, x)))
     }
 }
 
@@ -66,24 +92,48 @@ fn minus_ln_of_both<S: Simd>(s: S, q: S::F32) -> (S::F32, S::F32) {
     (s.sub(zero, ln(s, q)), s.sub(zero, ln_1p(s, s.sub(zero, q))))
 }
 
-/// `-(y ln(q) + (1 - y) ln(1 - q))`, `q = clip(p)`.
-struct ClippedBinary<S: Simd> {
+/// `-(y ln(q) + (1 - y) ln(1 - q))`, `q = clip(p)`. `NORMAL`: the range is, see [`ClipRange::is_normal`], and its end
+/// is below 1, so that the logarithms need no selections.
+struct ClippedBinary<S: Simd, const NORMAL: bool> {
     lo: S::F32,
     hi: S::F32,
 }
 
-impl<S: Simd> Map<S> for ClippedBinary<S> {
+impl<S: Simd, const NORMAL: bool> ClippedBinary<S, NORMAL> {
     #[inline(always)]
-    fn of(&self, s: S, p: S::F32, y: S::F32) -> S::F32 {
-        let (positive, negative) = minus_ln_of_both(s, clip(s, p, self.lo, self.hi));
-        let rest = s.sub(s.splat(1.0), y);
-        canonical(s, s.add(weighted(s, y, positive), weighted(s, rest, negative)))
+    fn new(s: S, range: ClipRange) -> Self {
+        ClippedBinary { lo: s.splat(range.lo), hi: s.splat(range.hi) }
     }
 }
 
+impl<S: Simd, const NORMAL: bool> Map<S> for ClippedBinary<S, NORMAL> {
+    #[inline(always)]
+    fn of(&self, s: S, p: S::F32, y: S::F32) -> S::F32 {
+        let (zero, q) = (s.splat(0.0), clip(s, p, self.lo, self.hi));
+        let (positive, negative) = if NORMAL {
+            let ln_of_rest = ln_1p_of_sum(s, s.sub(zero, q));
+            (s.sub(zero, ln_of_normal(s, q)), s.sub(zero, ln_of_rest))
+        } else {
+            minus_ln_of_both(s, q)
+        };
+        let rest = s.sub(s.splat(1.0), y);
+        let loss = s.add(weighted(s, y, positive), weighted(s, rest, negative));
+        canonical(s, if NORMAL { s.select(s.eq(p, p), loss, p) } else { loss })
+    }
+}
+
+/// Each block in three steps: some 60 operations that wait for one another take longer than a third of them three
+/// times, beside which those of other elements run.
 #[inline(always)]
 pub(crate) fn losses<S: Simd>(s: S, x: &[f32], y: &[f32], out: &mut [f32]) {
-    map(s, x, y, out, &Binary);
+    if S::ONE_BY_ONE || out.len() < 3 * S::LANES {
+        return map(s, x, y, out, &Binary);
+    }
+    for ((x, y), out) in x.chunks(BLOCK).zip(y.chunks(BLOCK)).zip(out.chunks_mut(BLOCK)) {
+        map(s, x, x, out, &Decay);
+        map_in_place(s, out, &Ln1p);
+        map_onto(s, x, y, out, &Binary);
+    }
 }
 
 #[inline(always)]
@@ -94,7 +144,11 @@ pub(crate) fn clipped_losses<S: Simd>(
     range: ClipRange,
     out: &mut [f32],
 ) {
-    map(s, p, y, out, &ClippedBinary { lo: s.splat(range.lo), hi: s.splat(range.hi) });
+    if range.is_normal() && range.hi < 1.0 {
+        map(s, p, y, out, &ClippedBinary::<S, true>::new(s, range));
+    } else {
+        map(s, p, y, out, &ClippedBinary::<S, false>::new(s, range));
+    }
 }
 
 /// Some elements and what they count; all slices are of one length.
@@ -228,8 +282,8 @@ impl<S: Simd> Logit<S> {
     #[inline(always)]
     fn new(s: S, x: S::F32, transform: &LogitTransform) -> Self {
         let z = Transform::new(s, transform, 0.0).of(s, x);
-        let (e, ln_1p_exp) = decay(s, z);
-        let (positive, negative) = softplus_of_both(s, z, ln_1p_exp);
+        let e = decay(s, z);
+        let (positive, negative) = softplus_of_both(s, z, ln_1p_of_fraction(s, e));
         let one_plus = s.add(s.splat(1.0), e);
         let (big, small) = (s.div(s.splat(1.0), one_plus), s.div(e, one_plus));
         let is_negative = s.lt(z, s.splat(0.0));

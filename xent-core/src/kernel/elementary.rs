@@ -2,8 +2,8 @@
 
 use super::map::{Map, map_in_place};
 use crate::math::exp::{exp_of_reduced, exp_scaled, reduced};
-use crate::math::ln::ln;
-use crate::math::ln_1p::ln_1p;
+use crate::math::ln::{ln, ln_of_normal};
+use crate::math::ln_1p::{ln_1p, ln_1p_of_fraction, ln_1p_of_sum};
 use crate::math::tanh::tanh;
 use crate::simd::Simd;
 
@@ -36,6 +36,9 @@ elementary! {
     exp_in_place Exp exp_scaled;
     exp_of_steps_in_place ExpOfSteps exp_of_steps;
     ln_in_place Ln ln;
+    ln_of_normal_in_place LnOfNormal ln_of_normal;
     ln_1p_in_place Ln1p ln_1p;
+    ln_1p_of_fraction_in_place Ln1pOfFraction ln_1p_of_fraction;
+    ln_1p_of_sum_in_place Ln1pOfSum ln_1p_of_sum;
     tanh_in_place Tanh tanh;
 }

@@ -88,8 +88,12 @@ pub(super) fn squares<S: Simd>(s: S, f: S::F32) -> (S::F32, S::F32) {
 #[inline(always)]
 pub(super) fn with_exponent<S: Simd>(s: S, k: S::F32, f: S::F32, small: S::F32) -> S::F32 {
     let small = s.mul_add(k, s.splat(LN_2_LO), small);
+    with_ln_2(s, s.mul(k, s.splat(LN_2_HI)), f, small)
+}
 
-    let k_ln_2 = s.mul(k, s.splat(LN_2_HI));
+/// `k_ln_2 + (f + small)`, where `k_ln_2` is 0 or larger than `f`.
+#[inline(always)]
+pub(super) fn with_ln_2<S: Simd>(s: S, k_ln_2: S::F32, f: S::F32, small: S::F32) -> S::F32 {
     let large = s.add(k_ln_2, f);
     let rest = s.sub(f, s.sub(large, k_ln_2));
     s.add(large, s.add(rest, small))

@@ -6,8 +6,12 @@
 //!    corrects for one.
 //! 3. The rest is that of `ln.rs`, with what the error adds to the small terms.
 
-use super::ln::{SQRT_HALF_BITS, squares, with_exponent};
+use super::exp::{LN_2_HI, LN_2_LO};
+use super::ln::{SQRT_HALF_BITS, squares, with_exponent, with_ln_2};
 use crate::simd::Simd;
+
+/// The first `x` of which `1 + x`, rounded, is not below the double of the float whose bits are [`SQRT_HALF_BITS`].
+const FIRST_OF_K_1: f32 = f32::from_bits(0x3ed4_13cb); // 0.4142135
 
 /// `ln(1 + x)`; -inf at -1, NaN below it, +inf at +inf, NaN at NaN. Within 1 ULP.
 #[inline(always)]
@@ -24,11 +28,26 @@ pub(crate) fn ln_1p<S: Simd>(s: S, x: S::F32) -> S::F32 {
     s.select(s.lt(minus_one, x), y, at_most_minus_one)
 }
 
-/// The bits of [`ln_1p`] for `x` from 0 to 2^126, which need no selection.
+/// The bits of [`ln_1p`] for `x` above -1 and up to 2^126, which need no selection; unspecified for others.
 #[inline(always)]
 pub(crate) fn ln_1p_of_sum<S: Simd>(s: S, x: S::F32) -> S::F32 {
     let (k, power) = exponent(s, x);
     ln_1p_of_exponent(s, x, k, power)
+}
+
+/// The bits of [`ln_1p`] for `x` from 0 to 1, where `k` is 0 or 1; NaN at NaN.
+#[inline(always)]
+pub(crate) fn ln_1p_of_fraction<S: Simd>(s: S, x: S::F32) -> S::F32 {
+    let k_is_0 = s.lt(x, s.splat(FIRST_OF_K_1));
+    let zero = s.splat(0.0);
+    let a = s.select(k_is_0, x, s.mul(x, s.splat(0.5)));
+    let (f, small) = sum_and_small(s, a, s.select(k_is_0, zero, s.splat(-0.5)));
+    with_ln_2(
+        s,
+        s.select(k_is_0, zero, s.splat(LN_2_HI)),
+        f,
+        s.add(small, s.select(k_is_0, zero, s.splat(LN_2_LO))),
+    )
 }
 
 /// `k` and `2^-k`.
@@ -44,12 +63,18 @@ fn ln_1p_of_exponent<S: Simd>(s: S, x: S::F32, k: S::I32, power: S::F32) -> S::F
     let a = s.with_bits(s.sub_i32(s.bits(x), s.shl_23(k)));
     let b = s.sub(power, s.splat(1.0));
 
+    let (f, small) = sum_and_small(s, a, b);
+    with_exponent(s, s.to_f32(k), f, small)
+}
+
+/// `f = a + b`, rounded, and `ln(1 + a + b) - f`.
+#[inline(always)]
+fn sum_and_small<S: Simd>(s: S, a: S::F32, b: S::F32) -> (S::F32, S::F32) {
     let f = s.add(a, b);
-    let b_part = s.sub(f, a);
-    let f_lo = s.add(s.sub(a, s.sub(f, b_part)), s.sub(b, b_part));
+    // The error of the sum: |b| is the larger, or both are within a factor of 2 of each other and there is none.
+    let f_lo = s.sub(a, s.sub(f, b));
 
     // What f_lo adds: f_lo / (1 + f), of which f_lo (1 - f + f^2) is enough.
     let (f2, small) = squares(s, f);
-    let small = s.add(small, s.mul(f_lo, s.add(s.sub(s.splat(1.0), f), f2)));
-    with_exponent(s, s.to_f32(k), f, small)
+    (f, s.add(small, s.mul(f_lo, s.add(s.sub(s.splat(1.0), f), f2))))
 }

@@ -281,31 +281,81 @@ fn elementary_functions_have_the_same_bits_within_a_class() {
     }
 }
 
-#[test]
-fn an_exponential_in_two_steps_has_the_bits_of_one() {
-    let mut x: Vec<f32> = NOT_POSITIVE
-        .into_iter()
-        .flat_map(|bits| bits.step_by(SAMPLE))
-        .map(f32::from_bits)
-        .collect();
-    x.extend([
-        0.0,
-        -0.0,
-        LOWEST.next_down(),
-        LOWEST,
-        LOWEST.next_up(),
-        -f32::MAX,
-        f32::NEG_INFINITY,
-    ]);
-    for backend in Backend::all() {
-        let (mut whole, mut steps) = (x.clone(), x.clone());
-        backend.exp_in_place(&mut whole);
-        backend.exp_of_steps_in_place(&mut steps);
-        for ((&x, whole), steps) in x.iter().zip(whole).zip(steps) {
-            let same = whole.to_bits() == steps.to_bits() || whole.is_nan() && steps.is_nan();
-            assert!(same, "{backend:?} at {x:e}: {steps:e}, not {whole:e}");
+/// A function that has the bits of another at some inputs, which it needs less time for.
+struct Variant {
+    name: &'static str,
+    compute: fn(Backend, &mut [f32]),
+    whole: fn(Backend, &mut [f32]),
+    inputs: &'static [RangeInclusive<u32>],
+    /// Of the inputs, those that are taken whatever the step is.
+    always: &'static [RangeInclusive<u32>],
+}
+
+const VARIANTS: [Variant; 4] = [
+    Variant {
+        name: "exp in two steps",
+        compute: Backend::exp_of_steps_in_place,
+        whole: Backend::exp_in_place,
+        inputs: &NOT_POSITIVE,
+        // Around LOWEST, and -inf.
+        always: &[0..=0, 0xc301_fff0..=0xc302_000f, 0xff7f_fff0..=0xff80_0000],
+    },
+    Variant {
+        name: "ln of a normal number",
+        compute: Backend::ln_of_normal_in_place,
+        whole: Backend::ln_in_place,
+        inputs: &[0x0080_0000..=0x7f7f_ffff],
+        always: &[0x0080_0000..=0x0080_000f, 0x7f7f_fff0..=0x7f7f_ffff],
+    },
+    Variant {
+        name: "ln_1p of a fraction",
+        compute: Backend::ln_1p_of_fraction_in_place,
+        whole: Backend::ln_1p_in_place,
+        inputs: &[0..=0x3f80_0000],
+        // Around FIRST_OF_K_1.
+        always: &[0..=15, 0x3ed4_13c0..=0x3ed4_13d0, 0x3f7f_fff0..=0x3f80_0000],
+    },
+    Variant {
+        name: "ln_1p of a sum",
+        compute: Backend::ln_1p_of_sum_in_place,
+        whole: Backend::ln_1p_in_place,
+        // To 2^126, and above -1.
+        inputs: &[0..=0x7e80_0000, 0x8000_0000..=0xbf7f_ffff],
+        always: &[0x7e7f_fff0..=0x7e80_0000, 0xbf7f_fff0..=0xbf7f_ffff],
+    },
+];
+
+fn check_variants(step: usize) {
+    for Variant { name, compute, whole, inputs, always } in &VARIANTS {
+        let inputs = inputs.iter().flat_map(|bits| bits.clone().step_by(step));
+        let mut inputs = inputs.chain(always.iter().flat_map(Clone::clone)).map(f32::from_bits);
+        loop {
+            let x: Vec<f32> = inputs.by_ref().take(1 << 16).collect();
+            if x.is_empty() {
+                break;
+            }
+            for backend in Backend::all() {
+                let (mut want, mut got) = (x.clone(), x.clone());
+                whole(backend, &mut want);
+                compute(backend, &mut got);
+                for ((&x, want), got) in x.iter().zip(want).zip(got) {
+                    let same = want.to_bits() == got.to_bits() || want.is_nan() && got.is_nan();
+                    assert!(same, "{name}, {backend:?} at {x:e}: {got:e}, not {want:e}");
+                }
+            }
         }
     }
+}
+
+#[test]
+fn variants_have_the_bits_of_the_function_at_sampled_inputs() {
+    check_variants(SAMPLE);
+}
+
+#[test]
+#[ignore = "1.4 billion inputs: run in release"]
+fn variants_have_the_bits_of_the_function_at_every_seventh_input() {
+    check_variants(7);
 }
 
 #[test]
