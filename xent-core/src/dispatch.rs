@@ -89,9 +89,9 @@ kernels! {
     lse_value(state: &LogSumExp) -> f32 = log_sum_exp::value;
     lse_loss(state: &LogSumExp, x_t: f32) -> f32 = log_sum_exp::loss;
     softmax_of(x: &[f32], out: &mut [f32]) = softmax::softmax;
-    softmax_of_in_place(x: &mut [f32], state: &LogSumExp) = softmax::softmax_in_place;
-    log_softmax_of(x: &[f32], state: &LogSumExp, out: &mut [f32]) = softmax::log_softmax;
-    log_softmax_of_in_place(x: &mut [f32], state: &LogSumExp) = softmax::log_softmax_in_place;
+    softmax_of_in_place(x: &mut [f32]) = softmax::softmax_in_place;
+    log_softmax_of(x: &[f32], out: &mut [f32]) = softmax::log_softmax;
+    log_softmax_of_in_place(x: &mut [f32]) = softmax::log_softmax_in_place;
     softmaxes(x: &[f32], layout: Layout, out: &mut [f32]) = softmax::softmaxes;
     log_softmaxes(x: &[f32], layout: Layout, out: &mut [f32]) = softmax::log_softmaxes;
 
@@ -212,7 +212,7 @@ kernels! {
     #[cfg(test)]
     ln_1p_of_fraction_in_place(x: &mut [f32]) = elementary::ln_1p_of_fraction_in_place;
     #[cfg(test)]
-    ln_1p_of_sum_in_place(x: &mut [f32]) = elementary::ln_1p_of_sum_in_place;
+    ln_1p_inside_in_place(x: &mut [f32]) = elementary::ln_1p_inside_in_place;
     #[cfg(test)]
     tanh_in_place(x: &mut [f32]) = elementary::tanh_in_place;
 }

@@ -225,12 +225,7 @@ impl Backend {
     /// assert_eq!(x, [0.5, 0.5]);
     /// ```
     pub fn softmax_in_place(self, x: &mut [f32]) {
-        let state = self.lse_state(x);
-        if state.max().is_finite() {
-            self.softmax_of_in_place(x, &state);
-        } else {
-            x.fill(f32::NAN);
-        }
+        self.softmax_of_in_place(x);
     }
 
     /// [`softmax_rows`] on this backend.
@@ -268,12 +263,7 @@ impl Backend {
     /// ```
     pub fn log_softmax(self, x: &[f32], out: &mut [f32]) -> Result<(), Error> {
         check_length(x.len(), out.len())?;
-        let state = self.lse_state(x);
-        if state.max().is_finite() {
-            self.log_softmax_of(x, &state, out);
-        } else {
-            out.fill(f32::NAN);
-        }
+        self.log_softmax_of(x, out);
         Ok(())
     }
 
@@ -285,12 +275,7 @@ impl Backend {
     /// assert_eq!(x, [-2_f32.ln(); 2]);
     /// ```
     pub fn log_softmax_in_place(self, x: &mut [f32]) {
-        let state = self.lse_state(x);
-        if state.max().is_finite() {
-            self.log_softmax_of_in_place(x, &state);
-        } else {
-            x.fill(f32::NAN);
-        }
+        self.log_softmax_of_in_place(x);
     }
 
     /// [`log_softmax_rows`] on this backend.

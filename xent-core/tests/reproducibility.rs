@@ -10,8 +10,8 @@ use common::bounds::{
 use common::{Random, assert_same_bits, classes, hard_rows, lengths, short_lengths, some_weights};
 use xent_core::{
     Backend, BinaryCrossEntropy, BinaryTargets, ClippedBinaryCrossEntropy, ClippedCrossEntropy,
-    CrossEntropy, Distillation, LogSumExp, LossTotal, RowStatistics, Rows, Target, Targets,
-    reference::Options,
+    CrossEntropy, Distillation, LogSumExp, LossTotal, Reduction, RowStatistics, Rows, Target,
+    Targets, reference::Options,
 };
 
 /// Everything that can be computed from one row, as one list of f32.
@@ -379,8 +379,24 @@ fn exponentials_that_are_kept_have_the_bits_of_those_taken_again() {
         let mut masked = vec![f32::NEG_INFINITY; n];
         masked[n / 2..].copy_from_slice(&x[n / 2..]);
         rows.push(masked);
+        for special in [f32::NAN, f32::INFINITY] {
+            let mut row = x.clone();
+            row[n - 2] = special;
+            rows.push(row);
+        }
         x.sort_by(f32::total_cmp);
         rows.push(x);
+        for backend in Backend::all() {
+            let loss = CrossEntropy::new().backend(backend);
+            let mut in_place = rows.concat();
+            let (x, mut buffer) = (in_place.clone(), vec![7.0; in_place.len()]);
+            let labels = vec![n - 1; rows.len()];
+            let (targets, sum) = (Targets::labels(&labels), Reduction::Sum);
+            let x = Rows::new(&x, rows.len(), n).unwrap();
+            loss.gradient(x, targets, sum, &mut buffer).unwrap();
+            loss.gradient_in_place(&mut in_place, rows.len(), n, targets, sum).unwrap();
+            assert_same_bits(&in_place, &buffer, &|| format!("{backend:?}, {n}"));
+        }
         for (i, x) in rows.iter().enumerate() {
             for backend in Backend::all() {
                 let what = || format!("{backend:?}, {n}, {i}");

@@ -18,11 +18,11 @@ use super::map::{Map, MapOnto, canonical, is_finite, map, map_in_place, map_onto
 use super::tree::BLOCK;
 use crate::math::exp::{UNSCALE, exp_scaled};
 use crate::math::ln::{ln, ln_of_normal};
-use crate::math::ln_1p::{ln_1p, ln_1p_of_fraction, ln_1p_of_sum};
+use crate::math::ln_1p::{ln_1p, ln_1p_inside, ln_1p_of_fraction};
 use crate::math::power::power;
 use crate::simd::Simd;
 
-/// `exp(-|x|)`; unspecified where `x` is NaN, which its logarithm need not be.
+/// `exp(-|x|)`; NaN at NaN.
 #[inline(always)]
 fn decay<S: Simd>(s: S, x: S::F32) -> S::F32 {
     let minus_abs = s.select(s.lt(x, s.splat(0.0)), x, s.sub(s.splat(0.0), x));
@@ -46,7 +46,7 @@ fn weighted<S: Simd>(s: S, weight: S::F32, term: S::F32) -> S::F32 {
     s.select(s.eq(weight, zero), zero, s.mul(weight, term))
 }
 
-/// [`decay`].
+/// The first step of [`losses`].
 struct Decay;
 
 impl<S: Simd> Map<S> for Decay {
@@ -56,7 +56,7 @@ impl<S: Simd> Map<S> for Decay {
     }
 }
 
-/// `ln(1 + x)` from 0 to 1.
+/// The second, of `x` from 0 to 1.
 struct Ln1p;
 
 impl<S: Simd> Map<S> for Ln1p {
@@ -66,12 +66,12 @@ impl<S: Simd> Map<S> for Ln1p {
     }
 }
 
-/// `y softplus(-x) + (1 - y) softplus(x)`, onto `ln(1 + exp(-|x|))` or from nothing.
+/// `y softplus(-x) + (1 - y) softplus(x)`: at once, or onto `ln(1 + exp(-|x|))`, the third step.
 struct Binary;
 
-impl<S: Simd> MapOnto<S> for Binary {
+impl Binary {
     #[inline(always)]
-    fn of(&self, s: S, x: S::F32, y: S::F32, ln_1p_exp: S::F32) -> S::F32 {
+    fn of_ln_1p<S: Simd>(s: S, x: S::F32, y: S::F32, ln_1p_exp: S::F32) -> S::F32 {
         let (positive, negative) = softplus_of_both(s, x, ln_1p_exp);
         let rest = s.sub(s.splat(1.0), y);
         canonical(s, s.add(weighted(s, y, positive), weighted(s, rest, negative)))
@@ -81,7 +81,14 @@ impl<S: Simd> MapOnto<S> for Binary {
 impl<S: Simd> Map<S> for Binary {
     #[inline(always)]
     fn of(&self, s: S, x: S::F32, y: S::F32) -> S::F32 {
-        MapOnto::of(self, s, x, y, ln_1p_of_fraction(s, decay(s, x)))
+        Self::of_ln_1p(s, x, y, ln_1p_of_fraction(s, decay(s, x)))
+    }
+}
+
+impl<S: Simd> MapOnto<S> for Binary {
+    #[inline(always)]
+    fn of(&self, s: S, x: S::F32, y: S::F32, ln_1p_exp: S::F32) -> S::F32 {
+        Self::of_ln_1p(s, x, y, ln_1p_exp)
     }
 }
 
@@ -92,8 +99,8 @@ fn minus_ln_of_both<S: Simd>(s: S, q: S::F32) -> (S::F32, S::F32) {
     (s.sub(zero, ln(s, q)), s.sub(zero, ln_1p(s, s.sub(zero, q))))
 }
 
-/// `-(y ln(q) + (1 - y) ln(1 - q))`, `q = clip(p)`. `NORMAL`: the range is, see [`ClipRange::is_normal`], and its end
-/// is below 1, so that the logarithms need no selections.
+/// `-(y ln(q) + (1 - y) ln(1 - q))`, `q = clip(p)`. `NORMAL`: the range is normal ([`ClipRange::is_normal`])
+/// and ends below 1, so that the logarithms need no selections.
 struct ClippedBinary<S: Simd, const NORMAL: bool> {
     lo: S::F32,
     hi: S::F32,
@@ -111,7 +118,7 @@ impl<S: Simd, const NORMAL: bool> Map<S> for ClippedBinary<S, NORMAL> {
     fn of(&self, s: S, p: S::F32, y: S::F32) -> S::F32 {
         let (zero, q) = (s.splat(0.0), clip(s, p, self.lo, self.hi));
         let (positive, negative) = if NORMAL {
-            let ln_of_rest = ln_1p_of_sum(s, s.sub(zero, q));
+            let ln_of_rest = ln_1p_inside(s, s.sub(zero, q));
             (s.sub(zero, ln_of_normal(s, q)), s.sub(zero, ln_of_rest))
         } else {
             minus_ln_of_both(s, q)
@@ -122,8 +129,8 @@ impl<S: Simd, const NORMAL: bool> Map<S> for ClippedBinary<S, NORMAL> {
     }
 }
 
-/// Each block in three steps: some 60 operations that wait for one another take longer than a third of them three
-/// times, beside which those of other elements run.
+/// Each block in three steps: a chain of some 60 operations, each of which waits for the one before it, fills what a CPU
+/// can hold ready; chains of 20 leave room for those of other elements. Two registers have no others.
 #[inline(always)]
 pub(crate) fn losses<S: Simd>(s: S, x: &[f32], y: &[f32], out: &mut [f32]) {
     if S::ONE_BY_ONE || out.len() < 3 * S::LANES {

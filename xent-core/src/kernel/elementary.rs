@@ -3,7 +3,7 @@
 use super::map::{Map, map_in_place};
 use crate::math::exp::{exp_of_reduced, exp_scaled, reduced};
 use crate::math::ln::{ln, ln_of_normal};
-use crate::math::ln_1p::{ln_1p, ln_1p_of_fraction, ln_1p_of_sum};
+use crate::math::ln_1p::{ln_1p, ln_1p_inside, ln_1p_of_fraction};
 use crate::math::tanh::tanh;
 use crate::simd::Simd;
 
@@ -39,6 +39,6 @@ elementary! {
     ln_of_normal_in_place LnOfNormal ln_of_normal;
     ln_1p_in_place Ln1p ln_1p;
     ln_1p_of_fraction_in_place Ln1pOfFraction ln_1p_of_fraction;
-    ln_1p_of_sum_in_place Ln1pOfSum ln_1p_of_sum;
+    ln_1p_inside_in_place Ln1pInside ln_1p_inside;
     tanh_in_place Tanh tanh;
 }

@@ -7,7 +7,8 @@
 //! and a CPU takes operations up in the order of the program, as many as its schedulers hold. Half a chain waits
 //! half as long, and other halves run beside it: 0.8 of the time on AVX2 and SSE2. On AVX-512, of which a register
 //! goes to memory and back in the time of two, and as WebAssembly it takes longer that way, and on NEON it was not
-//! measured: there it is [`lane_sums`].
+//! measured: there it is [`lane_sums`]. So it is where the exponentials are kept (`kept_exps.rs`), which takes them apart
+//! from their sum.
 
 use super::tree::{
     GROUP, LaneSums, ROWS_PER_GROUP, Term, add_keeping_error, add_rest, lane_sums, rows,
@@ -19,6 +20,7 @@ use crate::simd::Simd;
 pub(super) trait ExpTerm<S: Simd>: Term<S> {
     /// What [`exp_of_reduced`] makes an exponential of.
     fn reduced(&mut self, s: S, x: S::F32) -> (S::F32, S::F32);
+
     /// The term of `x`, of which the exponential `exp` is known.
     fn of_exp(&mut self, s: S, x: S::F32, exp: S::F32) -> S::F32;
 }
@@ -31,7 +33,7 @@ pub(super) trait ExpSums<S: Simd> {
     /// The next block has a new maximum.
     fn restart(&mut self);
 
-    /// The sums of the lanes over the next block, of the exponentials of `x - m`.
+    /// The sums of the lanes over the next block, `x`, of the exponentials of `x - m`.
     fn lane_sums<T: ExpTerm<S>>(&mut self, s: S, x: &[f32], m: S::F32, term: &mut T)
     -> LaneSums<S>;
 }

@@ -15,7 +15,8 @@ use crate::log_sum_exp::LogSumExp;
 use crate::math::exp::exp_scaled;
 use crate::simd::Simd;
 
-/// The state of a row, and, if that is finite, where `out`, as long as the row, has `exp(x - m) * 2^64`.
+/// The state of a row, and, if that is finite, where `out` has `exp(x - m) * 2^64`. `out` has to be as long as the row:
+/// the sum is taken from it.
 ///
 /// Everywhere in a row that is added up in registers; nowhere where elements are taken one by one, for less code.
 #[inline(always)]
@@ -27,7 +28,9 @@ pub(super) fn state_and_exps<S: Simd>(
     if S::ONE_BY_ONE {
         return (log_sum_exp::state(s, x), 0..0);
     }
-    if let Some(state) = short_row::state_and_exps(s, x, out) {
+    if S::LANES > 1
+        && let Some(state) = short_row::state_and_exps(s, x, out)
+    {
         return (state, 0..x.len());
     }
     let (mut state, mut kept) = (LogSumExp::EMPTY, 0..0);

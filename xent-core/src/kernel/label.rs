@@ -35,7 +35,7 @@ use crate::simd::Simd;
 /// The most lanes of any backend: rows of a group.
 pub(super) const MAX_LANES: usize = 16;
 
-/// Rows are taken in groups for a gradient up to this many classes: a group of 16 stays in L2.
+/// Rows are taken in groups for a gradient up to this many classes: 16 of them and their gradients stay in L2.
 const MAX_GROUP_CLASSES: usize = 2048;
 
 /// What is added to cross-entropy, the same for every row.

@@ -20,7 +20,7 @@ use crate::log_sum_exp::LogSumExp;
 use crate::math::exp::{
     LOWEST, SCALE, UNSCALE, exp_of_exponent, exp_scaled, exponent, is_plain, reduced,
 };
-use crate::math::ln_1p::{ln_1p, ln_1p_of_sum};
+use crate::math::ln_1p::{ln_1p, ln_1p_inside};
 use crate::math::pair::Pair;
 use crate::simd::{Part, Simd};
 
@@ -325,7 +325,7 @@ impl<S: Simd> Part<S> for Ln1p {
 
     #[inline(always)]
     fn run(self, s: S) -> f32 {
-        s.first(ln_1p_of_sum(s, s.splat(self.0)))
+        s.first(ln_1p_inside(s, s.splat(self.0)))
     }
 }
 

@@ -24,12 +24,12 @@ pub(super) fn map<S: Simd, M: Map<S>>(s: S, x: &[f32], y: &[f32], out: &mut [f32
     }
 }
 
-/// What becomes of an element of `x`, one of `y`, and what was made of them before.
+/// What becomes of an element of `x`, one of `y`, and what was made of them before, whose place it takes.
 pub(super) trait MapOnto<S: Simd> {
     fn of(&self, s: S, x: S::F32, y: S::F32, before: S::F32) -> S::F32;
 }
 
-/// The same in the place of what was made before.
+/// As [`map`], of what `out` holds too.
 #[inline(always)]
 pub(super) fn map_onto<S: Simd, M: MapOnto<S>>(
     s: S,

@@ -18,7 +18,7 @@ pub(super) fn state<S: Simd>(s: S, x: &[f32]) -> Option<LogSumExp> {
     state_and_exps(s, x, &mut [])
 }
 
-/// The same, and `exp(x - m) * 2^64` of the first elements, as many as `exps` has.
+/// The same, and in `exps`, if it is not empty, `exp(x - m) * 2^64`; anything where there is no state.
 #[inline(always)]
 pub(super) fn state_and_exps<S: Simd>(s: S, x: &[f32], exps: &mut [f32]) -> Option<LogSumExp> {
     let zero = s.splat(0.0);

@@ -1,6 +1,7 @@
-//! Softmax and log-softmax from the state of a row, and the scaled exponential of a gradient.
+//! Softmax and log-softmax, of a row or of rows side by side, and the scaled exponential of a gradient.
 
 use super::kept_exps::{ExpMap, map_kept, state_and_exps};
+use super::log_sum_exp::state;
 use super::map::{Map, canonical, is_finite, map, map_in_place};
 use super::rows_in_lanes::{self, Layout, LogitsAndExps, Workspace};
 use crate::log_sum_exp::LogSumExp;
@@ -77,18 +78,34 @@ pub(crate) fn softmax<S: Simd>(s: S, x: &[f32], out: &mut [f32]) {
 }
 
 #[inline(always)]
-pub(crate) fn softmax_in_place<S: Simd>(s: S, x: &mut [f32], state: &LogSumExp) {
-    map_in_place(s, x, &Softmax::new(s, state));
+pub(crate) fn softmax_in_place<S: Simd>(s: S, x: &mut [f32]) {
+    let state = state(s, x);
+    if state.max().is_finite() {
+        map_in_place(s, x, &Softmax::new(s, &state));
+    } else {
+        x.fill(f32::NAN);
+    }
+}
+
+/// The log-softmax of one row.
+#[inline(always)]
+pub(crate) fn log_softmax<S: Simd>(s: S, x: &[f32], out: &mut [f32]) {
+    let state = state(s, x);
+    if state.max().is_finite() {
+        map(s, x, x, out, &LogSoftmax::new(s, &state));
+    } else {
+        out.fill(f32::NAN);
+    }
 }
 
 #[inline(always)]
-pub(crate) fn log_softmax<S: Simd>(s: S, x: &[f32], state: &LogSumExp, out: &mut [f32]) {
-    map(s, x, x, out, &LogSoftmax::new(s, state));
-}
-
-#[inline(always)]
-pub(crate) fn log_softmax_in_place<S: Simd>(s: S, x: &mut [f32], state: &LogSumExp) {
-    map_in_place(s, x, &LogSoftmax::new(s, state));
+pub(crate) fn log_softmax_in_place<S: Simd>(s: S, x: &mut [f32]) {
+    let state = state(s, x);
+    if state.max().is_finite() {
+        map_in_place(s, x, &LogSoftmax::new(s, &state));
+    } else {
+        x.fill(f32::NAN);
+    }
 }
 
 /// The softmax of rows of up to [`SHORT`](rows_in_lanes::SHORT) classes, side by side; `out` has one after another.

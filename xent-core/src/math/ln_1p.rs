@@ -30,7 +30,7 @@ pub(crate) fn ln_1p<S: Simd>(s: S, x: S::F32) -> S::F32 {
 
 /// The bits of [`ln_1p`] for `x` above -1 and up to 2^126, which need no selection; unspecified for others.
 #[inline(always)]
-pub(crate) fn ln_1p_of_sum<S: Simd>(s: S, x: S::F32) -> S::F32 {
+pub(crate) fn ln_1p_inside<S: Simd>(s: S, x: S::F32) -> S::F32 {
     let (k, power) = exponent(s, x);
     ln_1p_of_exponent(s, x, k, power)
 }
@@ -71,7 +71,8 @@ fn ln_1p_of_exponent<S: Simd>(s: S, x: S::F32, k: S::I32, power: S::F32) -> S::F
 #[inline(always)]
 fn sum_and_small<S: Simd>(s: S, a: S::F32, b: S::F32) -> (S::F32, S::F32) {
     let f = s.add(a, b);
-    // The error of the sum: |b| is the larger, or both are within a factor of 2 of each other and there is none.
+    // The error of the sum: b is 0, or both are within a factor of 2 of each other, and there is none; or |b| is the
+    // larger one.
     let f_lo = s.sub(a, s.sub(f, b));
 
     // What f_lo adds: f_lo / (1 + f), of which f_lo (1 - f + f^2) is enough.
