@@ -171,6 +171,8 @@ pub const TEMPERATURE: f64 = 0.5;
 /// `(1 + gamma) 2 M SOFT_CAP` ULP of its scale, and for the slope of the cap by
 /// `SOFT_CAP (1 + |x_c / c|)` ULP; where that slope is subnormal it is off by two steps of 2^-149, which are
 /// multiplied as that of [`GRADIENT`]. Binary losses: ULP for each unit of `|c tanh(x / c) / T|`.
+///
+/// For `M` up to 2^18: beyond it a rounding of a capped logit moves its exponential by more than its proportion.
 pub const SOFT_CAP: f64 = 2.75;
 
 /// `tanh` of the kernels, of a soft cap: ULP of the result, over all inputs.

@@ -53,6 +53,36 @@ fn check_logits(
 }
 
 #[test]
+fn a_soft_cap_as_large_as_its_bound_allows() {
+    // |c tanh(x / c) / T| up to 2^18, and logits a few places apart.
+    let mut ledgers = [Ledger::new("large caps, loss"), Ledger::new("large caps, gradient")];
+    let [losses, gradients] = &mut ledgers;
+    let mut random = Random::new(18);
+    for case in 0..n_cases() as usize * 10 {
+        let temperature = [1.0, 3e-5, 1e-3, 40.0][case % 4];
+        let largest = 2_f32.powf(14.0 + 4.0 * random.unit());
+        // tanh(1.5) is 0.905.
+        let soft_cap = largest * temperature / 0.91;
+        let n = 2 + random.below(4);
+        let base = soft_cap * (0.3 + 1.2 * random.unit());
+        let sign = if random.below(2) == 0 { 1.0 } else { -1.0 };
+        let step = base.next_up() - base;
+        let x: Vec<f32> = (0..n).map(|_| sign * (base + step * random.below(60) as f32)).collect();
+        let focal_gamma = if random.below(3) == 0 { 2.0 } else { 0.0 };
+        let options = Options { soft_cap, temperature, focal_gamma, ..Options::default() };
+        let label = random.below(n);
+        check_logits(
+            [&mut *losses, &mut *gradients],
+            &x,
+            Some(label),
+            &one_hot(n, label),
+            &options,
+            &|| format!("{x:?}, {options:?}"),
+        );
+    }
+}
+
+#[test]
 fn cross_entropy_with_options_at_every_edge() {
     let mut names: Vec<&'static str> = option_sets(&[]).into_iter().map(|(name, _)| name).collect();
     names.dedup();
