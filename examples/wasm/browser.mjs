@@ -11,7 +11,7 @@ import { setTimeout } from "node:timers/promises";
 import { serve } from "./serve.mjs";
 
 const SECONDS = 120;
-const picture = process.argv[2] ?? "target/page.png";
+const picture = process.argv[2] ?? new URL("target/page.png", import.meta.url);
 
 /** What the page shows, and whether it is ready or has failed. */
 const SHOWN = "({ state: document.documentElement.dataset.state, text: document.body?.innerText })";

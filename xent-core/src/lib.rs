@@ -33,7 +33,7 @@
 //! - **Accuracy.** [`accuracy`] has one constant for each function; tests hold each on every backend
 //!   against [`mod@reference`], the definitions in f64. `ACCURACY.md` has where each comes from.
 //! - **Special values.** NaN, infinities, subnormals and masked classes have defined results, on the
-//!   page of each function. NaN results are [`f32::NAN`].
+//!   page of each function. NaN results are [`f32::NAN`]; an `f64` total may be any NaN.
 //! - **Reproducibility.** The same input on the same backend gives the same bits, whatever the
 //!   alignment, the layout or the rows around it; so do all backends that agree on
 //!   [`Backend::fuses_multiply_add`], on every CPU.

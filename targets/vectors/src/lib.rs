@@ -113,7 +113,7 @@ pub fn for_each_case<E>(mut of: impl FnMut(&Case) -> Result<(), E>) -> Result<()
         for &operation in operations {
             for &row in rows {
                 for &classes in classes {
-                    // Of no elements there are a log-sum-exp and a softmax, but no loss.
+                    // Of no elements there is a log-sum-exp, but no loss.
                     if classes > 0 || matches!(operation, Operation::LogSumExp) {
                         of(&Case { operation, row, n_rows, classes })?;
                     }

@@ -1,4 +1,4 @@
-//! Every family of functions, with its options: the most that a program can link.
+//! Every family of functions, with its options. Every public function, in every layout, is in `targets/no-panic`.
 #![no_std]
 #![no_main]
 
