@@ -3,6 +3,7 @@
 #
 #     fuzz/mutants.sh            all of them
 #     fuzz/mutants.sh softmax    those of one target
+#     fuzz/mutants.sh --stale    none: whether each still changes what it is to change
 #
 # The copies are made in a temporary directory; cargo's files go to CARGO_TARGET_DIR if it is set.
 set -eu
@@ -11,6 +12,11 @@ root=$(cd "$(dirname "$0")/.." && pwd)
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 target_dir=${CARGO_TARGET_DIR:-$work/target}
+stale_only=
+if [ "${1-}" = --stale ]; then
+    stale_only=1
+    shift
+fi
 only=${1:-}
 if [ -n "$only" ] && [ ! -f "$root/fuzz/fuzz_targets/$only.rs" ]; then
     echo "no target is named $only" >&2
@@ -35,6 +41,7 @@ mutant() {
         failed=1
         return
     fi
+    [ -z "$stale_only" ] || return 0
     for target in $targets; do
         if [ -n "$only" ] && [ "$only" != "$target" ]; then continue; fi
         # Without a sanitizer: faster, and what is looked for is a wrong result.
