@@ -40,6 +40,9 @@ pub(crate) trait Simd: Copy {
     /// there is nothing that could take several at once.
     const ONE_BY_ONE: bool = false;
 
+    /// Whether a row of a few elements has code of its own (`kernel/short_row.rs`).
+    const SHORT_ROWS: bool = true;
+
     /// Whether an `F32` is one register of the CPU. Where it is several there are few, and what would stay in
     /// them goes to memory and back.
     const ONE_REGISTER: bool = true;

@@ -298,7 +298,7 @@ impl<S: Simd> Part<S> for StateOf<'_> {
 
     #[inline(always)]
     fn run(self, s: S) -> LogSumExp {
-        if S::LANES > 1
+        if S::SHORT_ROWS
             && let Some(state) = short_row::state(s, self.0)
         {
             return state;

@@ -431,7 +431,7 @@ pub(crate) fn block_max<S: Simd>(s: S, x: &[f32]) -> f32 {
 
 /// `x` where it is larger than `max`: by a branch, which a new maximum takes seldom.
 #[inline(always)]
-fn larger<S: Simd>(s: S, max: S::F32, x: S::F32) -> S::F32 {
+pub(super) fn larger<S: Simd>(s: S, max: S::F32, x: S::F32) -> S::F32 {
     if s.all(s.lt(max, x)) {
         seldom();
         x
