@@ -1,9 +1,25 @@
-//! Tells the crate whether it is optimised for size, which no `cfg` of the compiler says.
+//! Decides what no `cfg` of the compiler says: whether short rows have code of their own on a CPU of one lane.
+//!
+//! They have where speed is asked for, not size, and where the CPU adds and multiplies f32 itself: without that the
+//! arithmetic takes the time. `src/isa/scalar.rs` has the figures.
+
+use std::env;
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
-    println!("cargo::rustc-check-cfg=cfg(optimize_for_size)");
-    if matches!(std::env::var("OPT_LEVEL").as_deref(), Ok("s" | "z")) {
-        println!("cargo::rustc-cfg=optimize_for_size");
+    println!("cargo::rustc-check-cfg=cfg(short_rows)");
+
+    let variable = |name| env::var(name).unwrap_or_default();
+    let target = variable("TARGET");
+    let cpu = target.split('-').next().unwrap_or_default();
+    let has_fpu = match variable("CARGO_CFG_TARGET_ARCH").as_str() {
+        "arm" => variable("CARGO_CFG_TARGET_ABI") == "eabihf",
+        // Only the name says it (riscv32imafc, riscv64gc): a stable compiler has no `cfg` of the extension F.
+        "riscv32" | "riscv64" => cpu.trim_start_matches("riscv").contains(['f', 'g']),
+        _ => true,
+    };
+    let for_size = matches!(variable("OPT_LEVEL").as_str(), "s" | "z");
+    if has_fpu && !for_size {
+        println!("cargo::rustc-cfg=short_rows");
     }
 }

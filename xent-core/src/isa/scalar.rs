@@ -3,12 +3,6 @@
 use super::portable::Portable;
 use crate::simd::{Part, Simd, VIRTUAL_LANES};
 
-/// Whether the CPU adds and multiplies f32 itself; where that is not known, it does.
-const HAS_FPU: bool = !cfg!(any(
-    all(target_arch = "arm", not(target_abi = "eabihf")),
-    all(any(target_arch = "riscv32", target_arch = "riscv64"), not(target_feature = "f")),
-));
-
 /// Every CPU can do this.
 #[derive(Clone, Copy)]
 pub(crate) struct Scalar;
@@ -22,9 +16,9 @@ impl Simd for Scalar {
     const FUSED: bool = false;
     // Where the build has SIMD, compilers vectorize the loops over all lanes to three times the speed.
     const ONE_BY_ONE: bool = !Portable::PRESENT;
-    // It takes 1.4 KiB of flash and saves 4 of 10 instructions (the loss of ten classes, Cortex-M4F); without an FPU 2 KiB
+    // It takes 1.5 KiB of flash and saves 4 of 10 instructions (the loss of ten classes, Cortex-M4F); without an FPU 2 KiB
     // for 4 of 100 (M0).
-    const SHORT_ROWS: bool = Self::ONE_BY_ONE && HAS_FPU && !cfg!(optimize_for_size);
+    const SHORT_ROWS: bool = Self::ONE_BY_ONE && cfg!(short_rows);
 
     // Never inlined: plain code needs no target features, and flash is scarce where it runs.
     #[inline(never)]

@@ -288,7 +288,24 @@ pub(crate) fn push<S: Simd>(s: S, state: &mut BlockState, x: &[f32]) {
 
 #[inline(always)]
 pub(crate) fn state<S: Simd>(s: S, x: &[f32]) -> LogSumExp {
+    // A part of its own: in one function the loops of the other would have fewer registers.
+    if S::SHORT_ROWS
+        && let Some(state) = s.shared(ShortStateOf(x))
+    {
+        return state;
+    }
     s.shared(StateOf(x))
+}
+
+struct ShortStateOf<'a>(&'a [f32]);
+
+impl<S: Simd> Part<S> for ShortStateOf<'_> {
+    type Output = Option<LogSumExp>;
+
+    #[inline(always)]
+    fn run(self, s: S) -> Option<LogSumExp> {
+        short_row::state(s, self.0)
+    }
 }
 
 struct StateOf<'a>(&'a [f32]);
@@ -298,11 +315,6 @@ impl<S: Simd> Part<S> for StateOf<'_> {
 
     #[inline(always)]
     fn run(self, s: S) -> LogSumExp {
-        if S::SHORT_ROWS
-            && let Some(state) = short_row::state(s, self.0)
-        {
-            return state;
-        }
         let mut chunks = LogSumExp::EMPTY;
         for chunk in self.0.chunks(CHUNK) {
             chunks = after::<S>(chunks, push_blocks(s, LogSumExp::EMPTY, chunk, &mut Dropped));
