@@ -1,6 +1,6 @@
-//! Decides what no `cfg` of the compiler says: whether short rows have code of their own on a CPU of one lane.
+//! Decides what no `cfg` of the compiler says: whether the scalar backend has code of its own for short rows.
 //!
-//! They have where speed is asked for, not size, and where the CPU adds and multiplies f32 itself: without that the
+//! It has where speed is asked for, not size, and where the CPU adds and multiplies f32 itself: without that the
 //! arithmetic takes the time. `src/isa/scalar.rs` has the figures.
 
 use std::env;

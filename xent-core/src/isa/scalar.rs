@@ -18,7 +18,7 @@ impl Simd for Scalar {
     const ONE_BY_ONE: bool = !Portable::PRESENT;
     // It takes 1.7 KiB of flash and saves 4 of 10 instructions (the loss of ten classes, Cortex-M4F); without an FPU 2 KiB
     // for 4 of 100 (M0).
-    const SHORT_ROWS: bool = Self::ONE_BY_ONE && cfg!(short_rows);
+    const SHORT_ROWS: bool = cfg!(short_rows);
 
     // Never inlined: plain code needs no target features, and flash is scarce where it runs.
     #[inline(never)]

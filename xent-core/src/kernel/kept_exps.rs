@@ -28,7 +28,7 @@ pub(super) fn state_and_exps<S: Simd>(
     if S::ONE_BY_ONE {
         return (log_sum_exp::state(s, x), 0..0);
     }
-    if S::SHORT_ROWS
+    if S::LANES > 1
         && let Some(state) = short_row::state_and_exps(s, x, out)
     {
         return (state, 0..x.len());

@@ -4,8 +4,8 @@
 //! Here there are none, and the additions are those of the tree: of a group an addition loses nothing that is
 //! kept, so the sum of a lane is `(e0 + e1) + (e2 + e3)`, without an error.
 //!
-//! Where elements are taken one by one, a row of up to 64 has code of its own too, with no more loops than its elements
-//! need: on a Cortex-M4F ten take 0.6 of the instructions, and 37 take 0.7.
+//! With one lane a row of up to 64 has code of its own too, with no more loops than its elements need: on a Cortex-M4F
+//! ten take 0.6 of the instructions, and 37 take 0.7.
 
 use super::exp_sum::ExpTerm;
 use super::log_sum_exp::{ExpBelowMax, with_ties};
@@ -21,7 +21,7 @@ use crate::simd::{Simd, VIRTUAL_LANES};
 /// element of up to 64; none where there are more, where the maximum is infinite, or where one is NaN.
 #[inline(always)]
 pub(super) fn state<S: Simd>(s: S, x: &[f32]) -> Option<LogSumExp> {
-    if S::ONE_BY_ONE { state_one_by_one(s, x) } else { state_and_exps(s, x, &mut []) }
+    if S::LANES == 1 { state_of_elements(s, x) } else { state_and_exps(s, x, &mut []) }
 }
 
 /// The same in vectors, and in `exps`, if it is not empty, `exp(x - m) * 2^64`; anything where there is no state.
@@ -89,9 +89,9 @@ fn state_in<S: Simd, R: AsRef<[S::F32]> + AsMut<[S::F32]>>(
     if sum.hi.is_nan() { None } else { Some(with_ties(m, sum, lane_count(s, term.n_max()))) }
 }
 
-/// [`state`] where elements are taken one by one: of up to two rows of virtual lanes.
+/// [`state`] with one lane: of up to two rows of virtual lanes.
 #[inline(always)]
-pub(super) fn state_one_by_one<S: Simd>(s: S, x: &[f32]) -> Option<LogSumExp> {
+fn state_of_elements<S: Simd>(s: S, x: &[f32]) -> Option<LogSumExp> {
     const HALF: usize = VIRTUAL_LANES / 2;
     const QUARTER: usize = HALF / 2;
     if x.len() > 2 * VIRTUAL_LANES {
