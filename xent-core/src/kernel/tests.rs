@@ -5,8 +5,9 @@ use std::vec::Vec;
 
 use super::clipped::Normalizer;
 use super::log_sum_exp::BlockState;
-use super::tree::{BLOCK, CHUNK, GROUP, Term, block_sum, block_sum_by_lane};
+use super::tree::{BLOCK, CHUNK, GROUP, Term, TreeSum, block_sum, block_sum_by_lane};
 use crate::isa::scalar::Scalar;
+use crate::math::pair::Pair;
 use crate::{Backend, LogSumExp, accuracy};
 
 struct Itself;
@@ -73,6 +74,21 @@ fn blocks_that_are_pushed_have_the_state_of_the_row() {
             assert_eq!(got.max(), wanted.max());
             assert_eq!(got.scaled_sum(), wanted.scaled_sum(), "{backend:?}, {step} at a time");
         }
+    }
+}
+
+#[test]
+fn sums_of_blocks_add_up_within_their_chunk() {
+    // The order shows in the low parts, though in no f32.
+    let blocks: Vec<Pair> = (1..3 * CHUNK / BLOCK + 7)
+        .map(|i| Pair::sum((i * 7919 % 1009) as f32, i as f32 * 1e-5))
+        .collect();
+    let sum_of = |pairs: &[Pair]| pairs.iter().fold(Pair::ZERO, |sum, &pair| sum.add(pair));
+    for n in 0..=blocks.len() {
+        let mut sum = TreeSum::EMPTY;
+        blocks[..n].iter().for_each(|&block| sum.push(block));
+        let chunks: Vec<Pair> = blocks[..n].chunks(CHUNK / BLOCK).map(sum_of).collect();
+        assert_eq!(sum.value(), sum_of(&chunks), "{n} blocks");
     }
 }
 
