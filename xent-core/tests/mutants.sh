@@ -1,5 +1,5 @@
 #!/bin/sh
-# Puts plausible bugs into a copy of xent-core, one at a time, and says which tests catch each.
+# Puts plausible bugs into a copy of both crates, one at a time, and says which tests catch each.
 #
 #     xent-core/tests/mutants.sh             all of them
 #     xent-core/tests/mutants.sh 7 12        those with these numbers
@@ -16,6 +16,7 @@ trap 'rm -rf "$work"' EXIT
 CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$work}/mutants
 # The suites compile once for each bug.
 export CARGO_TARGET_DIR CARGO_PROFILE_TEST_OPT_LEVEL=0 CARGO_PROFILE_TEST_DEBUG=0 RUST_BACKTRACE=0
+export CARGO_PROFILE_DEV_OPT_LEVEL=0 CARGO_PROFILE_DEV_DEBUG=0 # of the examples, which suites of xent-std run
 export PROPTEST_CASES=40
 stale_only=
 if [ "${1-}" = --stale ]; then
@@ -25,6 +26,7 @@ fi
 only=" $* "
 number=0
 failed=0
+passed= # suites, before the first bug
 
 mkdir "$work/tree"
 cp "$root/Cargo.toml" "$root/Cargo.lock" "$root/README.md" "$work/tree"
@@ -32,11 +34,34 @@ cp -r "$root/xent-core" "$root/xent-std" "$work/tree"
 # Its other member is not there.
 sed -i 's/^members = .*/members = ["xent-core", "xent-std"]/' "$work/tree/Cargo.toml"
 
-# mutant SUITES FILE SED-SCRIPT: what the script changes in the file, one of the suites must catch.
+# Whether the suites pass, with a log.
+suites_pass() {
+    arguments=
+    for suite in $suites; do
+        case $suite in
+        lib) arguments="$arguments --lib" ;;
+        *) arguments="$arguments --test $suite" ;;
+        esac
+    done
+    # shellcheck disable=SC2086 # one argument for each suite
+    (cd "$work/tree" && { [ "$crate" = xent-core ] || cargo build -p xent-std --all-features --examples; } &&
+        cargo test -p "$crate" --all-features $arguments --no-fail-fast) > "$work/log" 2>&1
+}
+
+# mutant SUITES FILE SED-SCRIPT: what the script changes in the file of the folder $in, one of the suites of its
+# crate must catch.
 mutant() {
-    suites=$1 file=xent-core/src/$2 script=$3
+    suites=$1 file=$in/$2 script=$3 crate=${in%%/*}
     number=$((number + 1))
     case $only in "  " | *" $number "*) ;; *) return ;; esac
+    # A suite that fails without a bug would catch every one.
+    case $stale_only$passed in
+    1* | *"; $crate $suites;"*) ;;
+    *)
+        passed="$passed; $crate $suites;"
+        suites_pass || { echo "$number BROKEN without a bug: $suites of $crate"; failed=1; return; }
+        ;;
+    esac
     cp "$root/$file" "$work/tree/$file"
     sed -i "$script" "$work/tree/$file"
     if cmp -s "$root/$file" "$work/tree/$file"; then
@@ -48,18 +73,10 @@ mutant() {
         cp "$root/$file" "$work/tree/$file"
         return
     fi
-    arguments=
-    for suite in $suites; do
-        case $suite in
-        lib) arguments="$arguments --lib" ;;
-        *) arguments="$arguments --test $suite" ;;
-        esac
-    done
-    # shellcheck disable=SC2086 # one argument for each suite
-    if (cd "$work/tree" && cargo test -p xent-core $arguments --no-fail-fast) > "$work/log" 2>&1; then
+    if suites_pass; then
         echo "$number MISSED $file: $script"
         failed=1
-    elif by=$(sed -n 's/^test \([a-z0-9_:]*\) \.\.\. FAILED$/\1/p' "$work/log" | sort -u) && [ -n "$by" ]; then
+    elif by=$(sed -n 's/^test \([a-z0-9_:]*\)\( - should panic\)\{0,1\} \.\.\. FAILED$/\1/p' "$work/log" | sort -u) && [ -n "$by" ]; then
         echo "$number caught $file: $script"
         echo "$by" | sed 's/^/       by /'
     elif grep -q '(signal: ' "$work/log"; then
@@ -73,6 +90,7 @@ mutant() {
     cp "$root/$file" "$work/tree/$file"
 }
 
+in=xent-core/src
 # Tails: a mask one lane too wide; one too narrow; the last lane of a row is not stored.
 mutant "borders" isa/avx512.rs 's/(1 << (n % LANES)) - 1/(2 << (n % LANES)) - 1/'
 mutant "reproducibility" isa/avx2.rs 's/TAIL.get(LANES.saturating_sub(n)\.\.)/TAIL.get((LANES + 1).saturating_sub(n)..)/'
@@ -121,4 +139,32 @@ mutant "reproducibility errors backends" backend.rs 's/Avx2, "avx2", Avx2::FUSED
 mutant "lib" kernel/short_row.rs 's/\*e0 = s.add(s.add(\*e0, e1), s.add(e2, e3));/*e0 = s.add(s.add(s.add(*e0, e1), e2), e3);/'
 mutant "reproducibility" kernel/rows_in_lanes.rs 's/layout.classes - SHORT)/layout.classes - SHORT - 1)/'
 mutant "lib special_values" isa/avx512.rs 's/_CMP_NLT_UQ/_CMP_GE_OQ/'
+# The low part of an exponential. Blocks that begin where memory is aligned; chunks of another length.
+mutant "lib" math/pair.rs 's/(lo + (lo \* expm1.hi + hi \* expm1_lo))/(lo * expm1.hi + hi * expm1_lo)/'
+mutant "reproducibility" kernel/log_sum_exp.rs \
+    's/^    s.shared(StateOf(x))$/    let (a, b) = x.split_at(x.as_ptr().align_offset(64).min(x.len())); s.shared(StateOf(a)).merge(s.shared(StateOf(b)))/'
+mutant "reproducibility" kernel/log_sum_exp.rs 's/self.0.chunks(CHUNK)/self.0.chunks(2 * CHUNK)/'
+# The error of a lane of a short row that is taken one by one.
+mutant "lib" kernel/short_row.rs 's/s.add(e0, e4), s4/e0, s4/'
+
+in=xent-std/src
+# Evaluations: a bin without its upper end; a merge that forgets rows.
+mutant "evaluation" evaluation.rs 's/(confidence \* n_bins as f64).ceil()/(confidence * n_bins as f64).floor()/'
+mutant "evaluation" evaluation.rs 's/self.nan_count += other.nan_count;//'
+# Errors: rows counted from the first of a part; a product that wraps around.
+mutant "errors" batch/loss.rs 's/^        self.check_of(x, targets)?;$//'
+mutant "errors" batch/split.rs 's/saturating_mul/wrapping_mul/'
+# Threads: chunks of totals that are not those of core. Arrays: axes passed back in the wrong order.
+mutant "threads" batch/split.rs 's/LossTotal::CHUNK_ROWS \/ len/LossTotal::CHUNK_ROWS/'
+mutant "ndarray" ndarray.rs 's/(class_axis.index() + 1..ndim).rev()/class_axis.index() + 1..ndim/'
+# A result that is made twice.
+mutant "allocation" batch/split.rs 's/let mut gradient = .*/&\n        let _copy = gradient.clone();/'
+# One function for another.
+mutant "oracles" batch/backend.rs 's/self.log_softmax_rows(x, out)/self.softmax_rows(x, out)/'
+
+in=xent-std/examples
+# The layout of a file; a row of a slice for one of the file; a number that is rounded twice.
+mutant "evaluate_example" evaluate/npy.rs 's/Order::Fortran => (1, self.n_rows)/Order::Fortran => (self.classes, 1)/'
+mutant "evaluate_example" evaluate/summary.rs 's/row: start + i, label/row: i, label/'
+mutant "conformance" conformance/number.rs 's/&& let Ok(number) = text.parse()$/\&\& let Ok(number) = text.parse::<f64>().map(|x| x as f32)/'
 exit $failed

@@ -269,6 +269,24 @@ fn a_header_without_sense_is_an_error() {
         let needed = "needs one with type, order and shape";
         files.labels("|u1", &[3]).assert_refused(&["logits.npy", "cannot be understood", needed]);
     }
+    // Of version 2, with four bytes of length.
+    for (length, said) in [(u32::MAX, "have 4294967295 bytes"), (1 << 21, "have 2097152 bytes")] {
+        let bytes = [b"\x93NUMPY\x02\0", &length.to_le_bytes()[..]].concat();
+        let files = Files::new(&format!("header_of_{length}")).raw("logits.npy", &bytes);
+        files.labels("|u1", &[3]).assert_refused(&["logits.npy", "cannot be understood", said]);
+    }
+}
+
+#[test]
+fn a_header_of_version_2_is_read() {
+    let header = "{'descr': '<f4', 'fortran_order': False, 'shape': (1, 2), }\n";
+    let length = u32::try_from(header.len()).unwrap().to_le_bytes();
+    let numbers = [1_f32.to_le_bytes(), 0_f32.to_le_bytes()].concat();
+    let bytes = [b"\x93NUMPY\x02\0", &length[..], header.as_bytes(), &numbers].concat();
+    let files = Files::new("version_2").raw("logits.npy", &bytes).labels("|u1", &[1]);
+    let run = files.evaluate();
+    run.assert_success();
+    assert!(run.stdout.contains("mean loss"), "{}", run.stdout);
 }
 
 #[test]

@@ -165,6 +165,7 @@ fn every_number_is_that_of_its_definition() {
 fn evaluations_of_parts_merge_into_that_of_all() {
     let rows: Vec<RowStatistics> =
         (1..500).map(|i| row_of(f64::from(i) / 500.0, i as usize % 2)).collect();
+    let without_softmax = row_statistics(&[f32::NAN, 0.0], 1).unwrap();
     let of = |rows: &[RowStatistics]| {
         let mut evaluation = Evaluation::new(1, 10).unwrap();
         evaluation.extend(rows.iter().copied());
@@ -184,9 +185,14 @@ fn evaluations_of_parts_merge_into_that_of_all() {
         (merged.mean_loss(), whole.mean_loss()),
         (merged.mean_entropy(), whole.mean_entropy()),
         (merged.expected_calibration_error(), whole.expected_calibration_error()),
+        (merged.top_k_accuracy(), whole.top_k_accuracy()),
     ] {
         assert!((a - b).abs() <= 1e-12 * b, "{a}, {b}");
     }
+    let mut of_nan = merged.clone();
+    of_nan.merge(&of(&[without_softmax; 3])).unwrap();
+    of_nan.merge(&of(&[without_softmax])).unwrap();
+    assert_eq!((of_nan.count(), of_nan.nan_count()), (whole.count() + 4, 4));
     let before = merged.clone();
     merged.merge(&of(&[])).unwrap();
     assert_eq!(merged, before);

@@ -5,7 +5,7 @@
 
 use std::error::Error;
 use std::fs::File;
-use std::io::{BufRead, BufReader, ErrorKind};
+use std::io::{BufRead, BufReader, Cursor, ErrorKind, Read};
 use std::path::Path;
 
 use npyz::half::f16;
@@ -20,6 +20,9 @@ const LOGITS_SIZE: &str = "logits need at least one row and one class";
 const LOGITS_TYPE: &str = "logits need float16, float32 or float64";
 const LABELS_SHAPE: &str = "labels need shape (rows,) or (rows, 1)";
 const LABELS_TYPE: &str = "labels need an integer type: int8 to int64 or uint8 to uint64";
+
+/// Bytes of a header: type, order and shape take a hundred.
+const MOST_HEADER: u32 = 1 << 20;
 
 /// Numbers between two movements of the bar.
 const STEP: usize = 1 << 20;
@@ -60,14 +63,26 @@ impl Npy {
 
     fn read_header(name: String, mut reader: Box<dyn BufRead>) -> Result<Self, Problem> {
         const MAGIC: &[u8] = b"\x93NUMPY";
-        let start = match reader.fill_buf() {
-            Ok(bytes) => bytes[..bytes.len().min(MAGIC.len())].to_vec(),
-            Err(error) => return Err(Problem::Unreadable { file: name, error }),
-        };
-        if start != MAGIC {
+        // Two bytes of version, and from version 2 on four of the length of what follows.
+        const START: u64 = 12;
+        let mut start = Vec::new();
+        if let Err(error) = reader.by_ref().take(START).read_to_end(&mut start) {
+            return Err(Problem::Unreadable { file: name, error });
+        }
+        if !start.starts_with(MAGIC) {
+            start.truncate(MAGIC.len());
             return Err(Problem::NotNpy { file: name, start });
         }
-        match NpyFile::new(reader) {
+        // The length is allocated before the file is found to end.
+        if let [_, _, _, _, _, _, version, _, a, b, c, d] = start[..]
+            && version >= 2
+            && u32::from_le_bytes([a, b, c, d]) > MOST_HEADER
+        {
+            let length = u32::from_le_bytes([a, b, c, d]);
+            let reason = format!("it says to have {length} bytes, of at most {MOST_HEADER}");
+            return Err(Problem::BadHeader { file: name, reason });
+        }
+        match NpyFile::new(Box::new(Cursor::new(start).chain(reader)) as Box<dyn BufRead>) {
             Ok(file) => Ok(Npy { name, file }),
             Err(error) => Err(match error.kind() {
                 ErrorKind::UnexpectedEof => Problem::TruncatedHeader { file: name },
