@@ -14,8 +14,10 @@ fn main() {
     let cpu = target.split('-').next().unwrap_or_default();
     let has_fpu = match variable("CARGO_CFG_TARGET_ARCH").as_str() {
         "arm" => variable("CARGO_CFG_TARGET_ABI") == "eabihf",
-        // Only the name says it (riscv32imafc, riscv64gc): a stable compiler has no `cfg` of the extension F.
-        "riscv32" | "riscv64" => cpu.trim_start_matches("riscv").contains(['f', 'g']),
+        // A stable compiler has no `cfg` of the extension F, but the name has it (riscv32imafc, riscv64gc), or is not
+        // of a CPU that is short of flash.
+        "riscv32" => cpu.trim_start_matches("riscv").contains(['f', 'g']),
+        "avr" | "msp430" | "xtensa" => false,
         _ => true,
     };
     let for_size = matches!(variable("OPT_LEVEL").as_str(), "s" | "z");

@@ -58,7 +58,7 @@ function reference(x, label) {
         loss: x[k] - x[label] + Math.log1p(s),
         confidence: 1 / (1 + s),
         class: k,
-        // LOSS and SOFTMAX of xent-core's accuracy.rs: 4 ULP and half the mean distance.
+        // Within LOSS and SOFTMAX of xent-core's accuracy.rs: 4 ULP, and half the mean distance.
         bound: (4 + distance / s / 2) * 2 ** -23,
     };
 }
@@ -80,5 +80,18 @@ function checkErrors(xent) {
                 throw new Error(`${xent.name}: ${call} took label ${label} of 3 classes`);
             }
         }
+    }
+    const larger = xent.batch(1, batch.logits.buffer.byteLength);
+    if (larger.logits.buffer === batch.logits.buffer || !throws(() => batch.losses(), /memory has moved/)) {
+        throw new Error(`${xent.name}: a batch outlived a larger one`);
+    }
+}
+
+function throws(call, message) {
+    try {
+        call();
+        return false;
+    } catch (error) {
+        return message.test(error.message);
     }
 }

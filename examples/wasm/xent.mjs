@@ -19,7 +19,7 @@ class Xent {
 
     /**
      * A place for `nRows` rows of `classes` logits in the memory of the module. Write `logits` and `labels`,
-     * call `losses()` or `predictions()`. The next batch takes the same place.
+     * call `losses()` or `predictions()`. The next batch takes the same place, and where it is larger ends this one.
      */
     batch(nRows, classes) {
         return new Batch(this.#exports, nRows, classes);
@@ -51,6 +51,9 @@ class Batch {
 
     #call(name) {
         const { logits, nRows, classes, labels, results } = this;
+        if (nRows * classes > 0 && logits.length === 0) {
+            throw new Error("a larger batch was made since: its memory has moved");
+        }
         const at = [logits.byteOffset, nRows, classes, labels.byteOffset, results.byteOffset];
         if (!this.#exports[name](...at)) {
             throw new RangeError(`a label is not one of ${classes} classes`);

@@ -160,7 +160,7 @@ mutant "ndarray" ndarray.rs 's/(class_axis.index() + 1..ndim).rev()/class_axis.i
 # A result that is made twice.
 mutant "allocation" batch/split.rs 's/let mut gradient = .*/&\n        let _copy = gradient.clone();/'
 # One function for another.
-mutant "oracles" batch/backend.rs 's/self.log_softmax_rows(x, out)/self.softmax_rows(x, out)/'
+mutant "threads" batch/backend.rs 's/self.log_softmax_rows(x, out)/self.softmax_rows(x, out)/'
 
 in=xent-std/examples
 # The layout of a file; a row of a slice for one of the file; a number that is rounded twice.
