@@ -6,9 +6,10 @@ use std::mem::size_of_val;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use xent_std::{
-    BatchBinaryLoss, BatchDistillation, BatchLoss, BinaryCrossEntropy, ClippedCrossEntropy,
-    CrossEntropy, Distillation, LossTotal, Reduction, RowStatistics, Rows, batch_js_divergence,
-    batch_log_sum_exp, batch_softmax, batch_statistics,
+    BatchBinaryLoss, BatchDistillation, BatchLoss, BinaryCrossEntropy, ClippedBinaryCrossEntropy,
+    ClippedCrossEntropy, CrossEntropy, Distillation, LossTotal, Reduction, RowStatistics, Rows,
+    batch_entropy, batch_js_divergence, batch_kl_divergence, batch_log_softmax, batch_log_sum_exp,
+    batch_softmax, batch_statistics,
 };
 
 /// Bytes that are allocated, and the most that have been.
@@ -59,6 +60,7 @@ fn a_call_allocates_its_result_and_little_else() {
             let of_losses = |losses: &Vec<f32>| size_of_val(&losses[..]);
             let of_gradient = |(_, gradient): &(LossTotal, Vec<f32>)| size_of_val(&gradient[..]);
             let binary = BinaryCrossEntropy::new();
+            let clipped_binary = ClippedBinaryCrossEntropy::new();
             let calls = [
                 ("log_sum_exp", allocated(|| batch_log_sum_exp(rows), of_losses)),
                 ("softmax", allocated(|| batch_softmax(rows), of_losses)),
@@ -73,6 +75,27 @@ fn a_call_allocates_its_result_and_little_else() {
                     ),
                 ),
                 ("binary", allocated(|| binary.batch_losses(rows, by_row).unwrap(), of_losses)),
+                (
+                    "binary gradient",
+                    allocated(
+                        || binary.batch_gradient(rows, by_row, Reduction::Mean).unwrap(),
+                        of_gradient,
+                    ),
+                ),
+                (
+                    "clipped binary",
+                    allocated(|| clipped_binary.batch_losses(rows, by_row).unwrap(), of_losses),
+                ),
+                (
+                    "clipped gradient",
+                    allocated(
+                        || clipped.batch_gradient(rows, &labels[..], Reduction::Sum).unwrap(),
+                        of_gradient,
+                    ),
+                ),
+                ("log_softmax", allocated(|| batch_log_softmax(rows), of_losses)),
+                ("entropy", allocated(|| batch_entropy(rows), of_losses)),
+                ("kl", allocated(|| batch_kl_divergence(rows, by_row).unwrap(), of_losses)),
                 (
                     "distillation",
                     allocated(
