@@ -35,8 +35,8 @@ pub const LOSS: f64 = 4.0;
 pub const TARGET_LOSS: f64 = 5.5;
 
 /// [`BinaryCrossEntropy`](crate::BinaryCrossEntropy): ULP of the sum of the absolute values of both
-/// terms. The absolute value of a logit is exact, so there is no `D`. A target times the weight of positives that is
-/// subnormal has its step of 2^-149, which counts as often as the side costs.
+/// terms. The absolute value of a logit is exact, so there is no `D`. A target that label smoothing makes subnormal, which one
+/// below 2^-125 can, has its step of 2^-149, which counts as often as the side costs.
 pub const BINARY_LOSS: f64 = 4.0;
 
 /// [`ClippedCrossEntropy`](crate::ClippedCrossEntropy): ULP of the loss, with a distribution of the sum
@@ -44,7 +44,7 @@ pub const BINARY_LOSS: f64 = 4.0;
 pub const CLIPPED_LOSS: f64 = 6.0;
 
 /// [`ClippedBinaryCrossEntropy`](crate::ClippedBinaryCrossEntropy): ULP of the sum of the absolute
-/// values of both terms. Subnormal targets as in [`BINARY_LOSS`].
+/// values of both terms. Smoothed targets as in [`BINARY_LOSS`].
 pub const CLIPPED_BINARY_LOSS: f64 = 4.0;
 
 /// [`softmax`](crate::softmax): ULP of the element, however small, plus `D / 2`, which is in the sum.

@@ -336,6 +336,38 @@ fn a_target_as_small_as_its_probability_has_a_gradient_of_two_parts() {
     }
 }
 
+/// The smallest targets under weights that would make 0 of them, or another number.
+#[test]
+fn a_weight_does_not_leave_out_a_target_that_is_not_0() {
+    let (tiny, weight, weights) = (1e-45_f32, 0.3_f32, [0.3]);
+    fn one(x: &f32) -> Rows<'_> {
+        Rows::new(std::slice::from_ref(x), 1, 1).unwrap()
+    }
+    let (row, y, class_weights) = ([0.0, 1.0], [tiny, 1.0], [weight, 1.0]);
+    for backend in Backend::all() {
+        let what = backend.name();
+        let loss = BinaryCrossEntropy::new().backend(backend).pos_weights(&weights);
+        for loss in [loss, loss.focal(1.0)] {
+            let total = loss.total(one(&f32::NEG_INFINITY), one(&tiny)).unwrap();
+            assert_eq!(total.sum(), f64::INFINITY, "{what}");
+        }
+        let loss = ClippedBinaryCrossEntropy::new().clip(0.0, 1.0).backend(backend);
+        let loss = loss.pos_weights(&weights);
+        assert_eq!(loss.total(one(&0.0), one(&tiny)).unwrap().sum(), f64::INFINITY);
+        for y in [tiny, 3.1e-43] {
+            let mut gradient = [0.0];
+            loss.gradient(one(&tiny), one(&y), 1.0, &mut gradient).unwrap();
+            let want = 1.0 - f64::from(weight) * (f64::from(y) / f64::from(tiny));
+            assert_near(f64::from(gradient[0]), want, what);
+        }
+
+        let loss = CrossEntropy::new().class_weights(&class_weights).backend(backend);
+        assert_eq!(loss.row(&row.map(f32::ln), &y), Ok(f32::INFINITY), "{what}");
+        let loss = ClippedCrossEntropy::new().class_weights(&class_weights).backend(backend);
+        assert_eq!(loss.clip(0.0, 1.0).row(&row, &y), Ok(f32::INFINITY), "{what}");
+    }
+}
+
 #[test]
 fn a_probability_of_0_beside_a_label_keeps_the_digits_of_a_small_gradient() {
     // Classes that are not the label have one and the same gradient, whatever their probabilities.

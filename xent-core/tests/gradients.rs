@@ -379,7 +379,7 @@ fn a_subnormal_probability_leaves_the_digits_of_a_gradient_that_is_not_large() {
 }
 
 #[test]
-fn a_subnormal_target_counts_the_step_of_its_weight() {
+fn a_subnormal_target_keeps_its_digits_under_a_weight() {
     let mut ledgers = ["loss", "gradient"].map(Ledger::new);
     for pos_weight in [0.3, 1.0, 1.5] {
         let options = BinaryOptions { pos_weight, ..BinaryOptions::default() };

@@ -180,12 +180,29 @@ pub(crate) struct BinaryTerms {
     pub(crate) alpha: Option<f32>,
 }
 
-/// What an element counts on either side: `P`, `N`, `w P`, and `A`.
+/// What an element counts on either side: `P` and `N`, the weight `w` of the positive side, and `A`.
 struct Sides<S: Simd> {
     positive: S::F32,
+    pos_weight: S::F32,
     negative: S::F32,
-    weighted_positive: S::F32,
     balance: S::F32,
+}
+
+impl<S: Simd> Sides<S> {
+    /// `w product`, of a product with `P`; 0 where the positive side does not count. The weight comes last: `w P` can
+    /// underflow to 0, which would be absent also from an infinite loss, or to half of its digits.
+    #[inline(always)]
+    fn of_positive(&self, s: S, product: S::F32) -> S::F32 {
+        self.if_positive(s, s.mul(self.pos_weight, product), s.splat(0.0))
+    }
+
+    /// `value` where the positive side counts: without a weight it does not, also with a NaN target.
+    #[inline(always)]
+    fn if_positive(&self, s: S, value: S::F32, otherwise: S::F32) -> S::F32 {
+        let zero = s.splat(0.0);
+        let value = s.select(s.eq(self.positive, zero), otherwise, value);
+        s.select(s.eq(self.pos_weight, zero), otherwise, value)
+    }
 }
 
 impl BinaryTerms {
@@ -202,10 +219,7 @@ impl BinaryTerms {
             }
             None => s.splat(1.0),
         };
-        // A weight of 0 leaves the positive side out, also of a NaN target.
-        let absent = s.eq(pos_weight, s.splat(0.0));
-        let weighted_positive = s.select(absent, pos_weight, s.mul(pos_weight, positive));
-        Sides { positive, negative, weighted_positive, balance }
+        Sides { positive, pos_weight, negative, balance }
     }
 
     /// `A r^gamma B` from `B` and `r`.
@@ -241,7 +255,7 @@ impl BinaryTerms {
             let product = s.select(s.eq(wrong, zero), zero, product);
             // Where neither side counts, a NaN does not either.
             let rest = s.select(s.eq(sides.negative, zero), zero, product);
-            s.select(s.eq(sides.weighted_positive, zero), rest, product)
+            sides.if_positive(s, product, rest)
         };
         weighted(s, sides.balance, slope)
     }
@@ -303,7 +317,7 @@ impl<S: Simd> Logit<S> {
     #[inline(always)]
     fn base_and_wrong(&self, s: S, sides: &Sides<S>) -> (S::F32, S::F32) {
         let base = s.add(
-            weighted(s, sides.weighted_positive, self.positive),
+            sides.of_positive(s, s.mul(sides.positive, self.positive)),
             weighted(s, sides.negative, self.negative),
         );
         let wrong = s.mul_add(sides.positive, self.q, s.mul(sides.negative, self.p));
@@ -332,7 +346,7 @@ impl<S: Simd> ElementMap<S> for LogitGradient<'_> {
         let sides = terms.sides(s, y, pos_weight);
         let slope = s.sub(
             weighted(s, sides.negative, logit.p),
-            weighted(s, sides.weighted_positive, logit.q),
+            sides.of_positive(s, s.mul(sides.positive, logit.q)),
         );
         let (base, wrong) = logit.base_and_wrong(s, &sides);
         // Where p q is 0 the product is, also with an infinite B.
@@ -357,7 +371,7 @@ impl ProbabilityLoss<'_> {
         let rest = s.sub(s.splat(1.0), q);
         let (positive, negative) = minus_ln_of_both(s, q);
         let base = s.add(
-            weighted(s, sides.weighted_positive, positive),
+            sides.of_positive(s, s.mul(sides.positive, positive)),
             weighted(s, sides.negative, negative),
         );
         let wrong = s.mul_add(sides.positive, rest, s.mul(sides.negative, q));
@@ -380,14 +394,15 @@ struct ProbabilityGradient<'a>(ProbabilityLoss<'a>);
 const HUGE: f32 = f32::from_bits((127 + 100) << 23);
 
 impl ProbabilityGradient<'_> {
-    /// `unit` where `w P / q` could overflow, else 1; it does not where the clip range has no subnormal.
+    /// `unit` where `P / q` or `w P / q` could overflow, else 1; neither does where the clip range has no subnormal.
     #[inline(always)]
     fn of_tiny<S: Simd>(&self, s: S, q: S::F32, sides: &Sides<S>, unit: f32) -> S::F32 {
         let one = s.splat(1.0);
         if self.0.range.is_normal() {
             return one;
         }
-        let is_tiny = s.lt(s.mul(q, s.splat(HUGE)), sides.weighted_positive);
+        let weight = s.max(sides.pos_weight, one);
+        let is_tiny = s.lt(s.mul(q, s.splat(HUGE)), s.mul(weight, sides.positive));
         s.select(is_tiny, s.splat(unit), one)
     }
 }
@@ -403,10 +418,9 @@ impl<S: Simd> ElementMap<S> for ProbabilityGradient<'_> {
         let small = self.of_tiny(s, q, &sides, SMALL_UNIT);
         // With 0 added, for 1 / -0 is -inf.
         let q = s.mul(s.add(q, zero), self.of_tiny(s, q, &sides, LARGE_UNIT));
-        let is_absent = s.eq(sides.weighted_positive, zero);
         let slope = s.sub(
             weighted(s, sides.negative, s.mul(small, s.div(one, rest))),
-            s.select(is_absent, zero, s.div(sides.weighted_positive, q)),
+            sides.of_positive(s, s.div(sides.positive, q)),
         );
         let asymmetry = s.sub(sides.negative, sides.positive);
         let turn = weighted(s, asymmetry, s.mul(small, s.div(base, wrong)));

@@ -31,16 +31,24 @@ pub(crate) struct ClassTerms<'a> {
     pub(crate) add: f32,
 }
 
+/// `weight term` of a `weight` that is finite; 0 without a weight, whatever the term. A product that underflows is the smallest f32, not 0,
+/// which would be absent, also where its loss is infinite.
+#[inline(always)]
+fn counted<S: Simd>(s: S, weight: S::F32, term: S::F32) -> S::F32 {
+    let (zero, product) = (s.splat(0.0), s.mul(weight, term));
+    let at_least = s.max(product, s.splat(f32::from_bits(1)));
+    let product = s.select(s.lt(zero, term), at_least, product);
+    s.select(s.eq(weight, zero), zero, product)
+}
+
 #[inline(always)]
 pub(crate) fn class_terms_in_place<S: Simd>(s: S, y: &mut [f32], terms: ClassTerms<'_>) {
-    let zero = s.splat(0.0);
     let ClassTerms { class_weights: mut weights, mut shown, keep, add } = terms;
     for y in y.chunks_mut(S::LANES) {
-        let weight = s.load(weights, 1.0);
         let term = s.mul_add(s.splat(keep), s.load(y, 0.0), s.splat(add));
         let shown_term = s.load(shown, 0.0);
         let term = s.select(s.eq(shown_term, shown_term), term, shown_term);
-        s.store(s.select(s.eq(weight, zero), zero, s.mul(weight, term)), y);
+        s.store(counted(s, s.load(weights, 1.0), term), y);
         weights = weights.get(S::LANES..).unwrap_or(&[]);
         shown = shown.get(S::LANES..).unwrap_or(&[]);
     }
@@ -376,11 +384,11 @@ impl<S: Simd> Values<S> for LaneTerms<'_, S> {
     #[inline(always)]
     fn of(&self, s: S, class: usize, _: S::F32) -> S::F32 {
         let ClassTerms { class_weights, keep, add, .. } = self.rows.terms;
-        let weight = class_weights.get(class).copied().unwrap_or(1.0);
+        let weight = s.splat(class_weights.get(class).copied().unwrap_or(1.0));
         match self.rows.targets {
             ClassTargets::Labels(_) => {
                 let is_label = s.eq(self.labels, s.splat(class as f32));
-                s.select(is_label, s.splat(weight * (keep + add)), s.splat(weight * add))
+                counted(s, weight, s.select(is_label, s.splat(keep + add), s.splat(add)))
             }
             ClassTargets::Distributions(y, layout) => {
                 let y = y.get(self.first * layout.row_stride..).unwrap_or(&[]);
@@ -389,8 +397,7 @@ impl<S: Simd> Values<S> for LaneTerms<'_, S> {
                 if class_weights.is_empty() && keep == 1.0 && add == 0.0 {
                     return y;
                 }
-                let term = s.mul_add(s.splat(keep), y, s.splat(add));
-                if weight == 0.0 { s.splat(0.0) } else { s.mul(s.splat(weight), term) }
+                counted(s, weight, s.mul_add(s.splat(keep), y, s.splat(add)))
             }
         }
     }

@@ -160,15 +160,16 @@ impl<'w> ClassOptions<'w> {
             }
             Kind::Labels(labels) => {
                 let out = buffer.get_mut(..len).unwrap_or_default();
-                if weights.is_empty() && shown.is_empty() {
-                    out.fill(terms.add);
-                } else {
-                    out.fill(0.0);
-                    backend.class_terms_in_place(out, terms);
-                }
+                let is_plain = weights.is_empty() && shown.is_empty();
+                let ClassTerms { keep, add, .. } = terms;
+                let (of_label, of_others) = if is_plain { (keep + add, add) } else { (1.0, 0.0) };
+                out.fill(of_others);
                 let label = usize::try_from(labels.get(row)).unwrap_or(0);
                 if let Some(out) = label.checked_sub(start).and_then(|i| out.get_mut(i)) {
-                    *out = self.class_weight(label) * (terms.keep + terms.add);
+                    *out = of_label;
+                }
+                if !is_plain {
+                    backend.class_terms_in_place(out, terms);
                 }
                 out
             }

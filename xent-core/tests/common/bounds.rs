@@ -363,27 +363,20 @@ pub(crate) struct ElementCase {
 }
 
 impl ElementCase {
-    /// `largest`: the larger of what both sides cost.
     fn new(
         [loss, loss_ulp]: [f64; 2],
         [gradient, scale, gradient_ulp]: [f64; 3],
-        (y, largest): (f32, f64),
         options: &BinaryOptions,
     ) -> Self {
-        let (a, pos_weight) = (f64::from(options.label_smoothing), f64::from(options.pos_weight));
         // What a step is multiplied by.
-        let weight = f64::from(options.sample_weight) * (1.0 + pos_weight);
-        // What a side counts has its step too where it is subnormal.
-        let positive = pos_weight * ((1.0 - a) * f64::from(y) + a / 2.0);
-        let is_coarse = positive > 0.0 && positive < f64::from(f32::MIN_POSITIVE);
-        let of_side = if is_coarse { largest.min(1e38) } else { 0.0 };
+        let weight = f64::from(options.sample_weight) * (1.0 + f64::from(options.pos_weight));
         let by_temperature = f64::from(1.0 / options.temperature).max(1.0);
-        let has_weights = a != 0.0
-            || pos_weight != 1.0
+        let has_weights = options.label_smoothing != 0.0
+            || options.pos_weight != 1.0
             || options.focal_alpha.is_some()
             || options.sample_weight != 1.0;
         let ulp = options_ulp(has_weights);
-        let steps = STEP * (1.0 + weight * (2.0 * by_temperature + of_side));
+        let steps = STEP * (1.0 + weight * 2.0 * by_temperature);
         ElementCase {
             loss,
             loss_allowed: (loss_ulp + ulp) * accuracy::ULP * loss.abs() + steps,
@@ -416,7 +409,6 @@ impl ElementCase {
         ElementCase::new(
             [loss, accuracy::BINARY_LOSS + logit_ulp + focal],
             [gradient, scale, accuracy::BINARY_GRADIENT + logit_ulp + by_cap + focal + turn],
-            (y, z.abs() + 1.0),
             options,
         )
     }
@@ -432,7 +424,6 @@ impl ElementCase {
         ElementCase::new(
             [loss, accuracy::CLIPPED_BINARY_LOSS + focal],
             [gradient, scale, accuracy::CLIPPED_BINARY_GRADIENT + focal + turn],
-            (y, -q.ln().min((1.0 - q).ln())),
             options,
         )
     }
