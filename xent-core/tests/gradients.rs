@@ -392,6 +392,19 @@ fn a_subnormal_target_keeps_its_digits_under_a_weight() {
 }
 
 #[test]
+fn a_subnormal_focal_factor_counts_its_step_as_often_as_the_loss() {
+    let mut ledgers = ["loss", "gradient"].map(Ledger::new);
+    for focal_gamma in [2.0, 4.0, 4.5, 5.0] {
+        let options = BinaryOptions { focal_gamma, temperature: 10.0, ..BinaryOptions::default() };
+        for y in [1e-20, 1.173284e-10, 1e-9] {
+            let case = format!("exponent {focal_gamma}");
+            check_binary(ledgers.each_mut(), &[-1.9983972e18, -1e3], y, &options, &case);
+            check_clipped_binary(ledgers.each_mut(), &[1e-30, 1e-20], y, &options, &case);
+        }
+    }
+}
+
+#[test]
 fn clipped_binary_cross_entropy_with_options_of_probabilities_of_every_size() {
     let mut p: Vec<f32> = Vec::new();
     for exponent in 1..127_u32 {

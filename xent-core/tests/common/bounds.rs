@@ -363,9 +363,11 @@ pub(crate) struct ElementCase {
 }
 
 impl ElementCase {
+    /// `wrong`: the probability of it.
     fn new(
         [loss, loss_ulp]: [f64; 2],
         [gradient, scale, gradient_ulp]: [f64; 3],
+        wrong: f64,
         options: &BinaryOptions,
     ) -> Self {
         // What a step is multiplied by.
@@ -377,11 +379,15 @@ impl ElementCase {
             || options.sample_weight != 1.0;
         let ulp = options_ulp(has_weights);
         let steps = STEP * (1.0 + weight * 2.0 * by_temperature);
+        // A power that is subnormal has its step before it meets loss and weights.
+        let power = wrong.powf(f64::from(options.focal_gamma));
+        let is_subnormal = power > 0.0 && power < f64::from(f32::MIN_POSITIVE);
+        let of_power = if is_subnormal { STEP / power } else { 0.0 };
         ElementCase {
             loss,
-            loss_allowed: (loss_ulp + ulp) * accuracy::ULP * loss.abs() + steps,
+            loss_allowed: ((loss_ulp + ulp) * accuracy::ULP + of_power) * loss.abs() + steps,
             gradient,
-            gradient_allowed: (gradient_ulp + ulp) * accuracy::ULP * scale + steps,
+            gradient_allowed: ((gradient_ulp + ulp) * accuracy::ULP + of_power) * scale + steps,
         }
     }
 
@@ -404,11 +410,13 @@ impl ElementCase {
         let e = (-z.abs()).exp();
         let (large, small) = (1.0 / (1.0 + e), e / (1.0 + e));
         let (p, q) = if z < 0.0 { (small, large) } else { (large, small) };
-        let focal = focal_ulp(gamma, wrong(y, [p, q], options), logit_ulp);
+        let wrong = wrong(y, [p, q], options);
+        let focal = focal_ulp(gamma, wrong, logit_ulp);
         let turn = if gamma == 0.0 { 0.0 } else { accuracy::FOCAL + logit_ulp };
         ElementCase::new(
             [loss, accuracy::BINARY_LOSS + logit_ulp + focal],
             [gradient, scale, accuracy::BINARY_GRADIENT + logit_ulp + by_cap + focal + turn],
+            wrong,
             options,
         )
     }
@@ -419,11 +427,13 @@ impl ElementCase {
         let scale = reference::clipped_binary_cross_entropy_gradient_scale(p, y, options);
         let [lo, hi] = options.clip.map(f64::from);
         let q = f64::from(p).clamp(lo, hi);
-        let focal = focal_ulp(options.focal_gamma, wrong(y, [q, 1.0 - q], options), 0.0);
+        let wrong = wrong(y, [q, 1.0 - q], options);
+        let focal = focal_ulp(options.focal_gamma, wrong, 0.0);
         let turn = if options.focal_gamma == 0.0 { 0.0 } else { accuracy::FOCAL };
         ElementCase::new(
             [loss, accuracy::CLIPPED_BINARY_LOSS + focal],
             [gradient, scale, accuracy::CLIPPED_BINARY_GRADIENT + focal + turn],
+            wrong,
             options,
         )
     }
