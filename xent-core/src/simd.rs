@@ -91,6 +91,11 @@ pub(crate) trait Simd: Copy {
     fn zero_where_lt(self, a: Self::F32, b: Self::F32, v: Self::F32) -> Self::F32 {
         self.select(self.lt(a, b), self.splat(0.0), v)
     }
+    /// `lowest` where `a` is less, else `a`, also where that is NaN.
+    #[inline(always)]
+    fn at_least(self, lowest: Self::F32, a: Self::F32) -> Self::F32 {
+        self.select(self.lt(a, lowest), lowest, a)
+    }
     /// Whether the mask is true in every lane.
     fn all(self, m: Self::Mask) -> bool;
 

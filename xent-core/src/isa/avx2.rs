@@ -160,6 +160,11 @@ impl Simd for Avx2 {
     fn max(self, a: __m256, b: __m256) -> __m256 {
         avx2!(_mm256_max_ps(a, b))
     }
+    // The second one where one is NaN.
+    #[inline(always)]
+    fn at_least(self, lowest: __m256, a: __m256) -> __m256 {
+        avx2!(_mm256_max_ps(lowest, a))
+    }
     #[inline(always)]
     fn lt(self, a: __m256, b: __m256) -> __m256 {
         avx2!(_mm256_cmp_ps::<_CMP_LT_OQ>(a, b))

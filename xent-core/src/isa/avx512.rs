@@ -163,6 +163,11 @@ impl Simd for Avx512 {
     fn max(self, a: __m512, b: __m512) -> __m512 {
         avx512!(_mm512_max_ps(a, b))
     }
+    // The second one where one is NaN.
+    #[inline(always)]
+    fn at_least(self, lowest: __m512, a: __m512) -> __m512 {
+        avx512!(_mm512_max_ps(lowest, a))
+    }
     #[inline(always)]
     fn lt(self, a: __m512, b: __m512) -> __mmask16 {
         avx512!(_mm512_cmp_ps_mask::<_CMP_LT_OQ>(a, b))

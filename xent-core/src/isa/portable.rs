@@ -117,6 +117,11 @@ impl Simd for Portable {
     fn max(self, a: f32x8, b: f32x8) -> f32x8 {
         a.fast_max(b)
     }
+    // Where one is NaN, the second one on x86, the first as WebAssembly, NaN on NEON.
+    #[inline(always)]
+    fn at_least(self, lowest: f32x8, a: f32x8) -> f32x8 {
+        if cfg!(target_arch = "wasm32") { a.fast_max(lowest) } else { lowest.fast_max(a) }
+    }
     #[inline(always)]
     fn lt(self, a: f32x8, b: f32x8) -> f32x8 {
         a.simd_lt(b)

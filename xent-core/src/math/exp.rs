@@ -22,8 +22,9 @@ pub(crate) const SCALE: f32 = f32::from_bits((64 + 127) << 23);
 /// 2^-64.
 pub(crate) const UNSCALE: f32 = f32::from_bits((127 - 64) << 23);
 
-/// Below this the result is 0: `exp(-130) = 2^-187.5` is nothing in any f32 sum of 2^28 terms.
-pub(crate) const LOWEST: f32 = -130.0;
+/// From here down the result is 0: the first number whose `n` is -191, of which the factor is 0. `2^-190` is nothing in any
+/// f32 sum of 2^28 terms.
+pub(crate) const LOWEST: f32 = f32::from_bits(0xc304_0b67); // -132.04454
 
 /// Adding it rounds a number below 2^22 to an integer and leaves that plus 191, the biased exponent
 /// of `2^(n + 64)`, in the low bits.
@@ -39,14 +40,14 @@ const C4: f32 = f32::from_bits(0x3d2a_ac5a); // 0.041668274
 const C5: f32 = f32::from_bits(0x3c09_1ccd); // 0.008368683
 const C6: f32 = f32::from_bits(0x3ab5_246c); // 0.0013820059
 
-/// `exp(x) * 2^64` for `x <= 0`; exactly 2^64 at 0, exactly 0 below [`LOWEST`]; NaN at NaN.
+/// `exp(x) * 2^64` for `x <= 0`; exactly 2^64 at 0, exactly 0 from [`LOWEST`] down; NaN at NaN.
 ///
 /// Within 1 ULP.
 #[inline(always)]
 pub(crate) fn exp_scaled<S: Simd>(s: S, x: S::F32) -> S::F32 {
-    // Below LOWEST n runs out of the exponent's range; at -inf r is NaN.
-    let y = exp_of_exponent(s, x, exponent(s, x));
-    s.zero_where_lt(x, s.splat(LOWEST), y)
+    // Below it n would run out of the exponent's range; at -inf r would be NaN.
+    let x = s.at_least(s.splat(LOWEST), x);
+    exp_of_exponent(s, x, exponent(s, x))
 }
 
 /// `n = round(x / ln 2)`, plus [`ROUND`].
@@ -64,10 +65,9 @@ pub(crate) fn exp_of_exponent<S: Simd>(s: S, x: S::F32, t: S::F32) -> S::F32 {
 /// `r` and the [`exponent`], of which [`exp_of_reduced`] makes the bits of [`exp_scaled`].
 #[inline(always)]
 pub(crate) fn reduced<S: Simd>(s: S, x: S::F32) -> (S::F32, S::F32) {
+    let x = s.at_least(s.splat(LOWEST), x);
     let t = exponent(s, x);
-    let lowest = s.splat(LOWEST);
-    // An exponent whose bits are 0 makes a power of 0.
-    (s.zero_where_lt(x, lowest, rest(s, x, t)), s.zero_where_lt(x, lowest, t))
+    (rest(s, x, t), t)
 }
 
 /// `r` of `x`, whose [`exponent`] is `t`.
@@ -100,6 +100,6 @@ pub(crate) fn exp_of_reduced<S: Simd>(s: S, r: S::F32, t: S::F32) -> S::F32 {
 /// [`LOWEST`], nor NaN. `t` is its `exponent`; one comparison, of its bits.
 #[inline(always)]
 pub(crate) fn is_plain(t: f32) -> bool {
-    const LOWEST_N: u32 = 187;
+    const LOWEST_N: u32 = 190;
     t.to_bits().wrapping_sub(ROUND.to_bits() - LOWEST_N) < LOWEST_N
 }

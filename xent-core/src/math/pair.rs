@@ -10,7 +10,6 @@
 //! Source: T. J. Dekker, A floating-point technique for extending the available precision,
 //! Numer. Math. 18 (1971); D. E. Knuth, TAOCP 2, 4.2.2, theorem B.
 
-use super::exp::LOWEST;
 use crate::simd::Simd;
 
 /// `hi + lo`, with `hi` the f32 nearest to it.
@@ -86,6 +85,9 @@ fn halves(a: f32) -> (f32, f32) {
     let upper = shifted - (shifted - a);
     (upper, a - upper)
 }
+
+/// Below this a factor is 0: that of a sum whose largest term is 2^-187.5 of another.
+const LOWEST: f32 = -130.0;
 
 /// `scaled * exp(x)` for `x <= 0`, relative error of the factor at most 2^-45; 0 below -130.
 ///
