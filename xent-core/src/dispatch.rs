@@ -202,7 +202,7 @@ kernels! {
     #[cfg(test)]
     exp_in_place(x: &mut [f32]) = elementary::exp_in_place;
     #[cfg(test)]
-    exp_of_steps_in_place(x: &mut [f32]) = elementary::exp_of_steps_in_place;
+    exp_in_turn_in_place(x: &mut [f32]) = elementary::exp_in_turn_in_place;
     #[cfg(test)]
     ln_in_place(x: &mut [f32]) = elementary::ln_in_place;
     #[cfg(test)]

@@ -47,8 +47,11 @@ pub(crate) trait Simd: Copy {
     /// them goes to memory and back.
     const ONE_REGISTER: bool = true;
 
-    /// Whether sums of exponentials were measured to be faster in two steps, half done in memory between them
-    /// (`kernel/exp_sum.rs`).
+    /// Whether exponentials in turn, and what is done beside them, were measured to be faster (`kernel/exp_sum.rs`).
+    const IN_TURN: bool = false;
+
+    /// Whether exponentials of columns were measured to be faster in two steps, half done in memory between them
+    /// (`kernel/rows_in_lanes.rs`).
     const IN_TWO_STEPS: bool = false;
 
     /// Runs a part. Where no instruction set is switched on for it, all callers share one copy of its code.
@@ -95,6 +98,12 @@ pub(crate) trait Simd: Copy {
     #[inline(always)]
     fn at_least(self, lowest: Self::F32, a: Self::F32) -> Self::F32 {
         self.select(self.lt(a, lowest), lowest, a)
+    }
+    /// The same four. Where an instruction set has enough registers for it, a compiler has to have all four before what
+    /// uses one of them; it would order the operations anew.
+    #[inline(always)]
+    fn together(self, four: [Self::F32; 4]) -> [Self::F32; 4] {
+        four
     }
     /// Whether the mask is true in every lane.
     fn all(self, m: Self::Mask) -> bool;

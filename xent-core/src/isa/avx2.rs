@@ -1,6 +1,7 @@
 //! Eight lanes of AVX2 with fused multiply-add, chosen at run time.
 #![allow(unsafe_code, reason = "intrinsics of a run-time detected instruction set")]
 
+use core::arch::asm;
 #[cfg(target_arch = "x86")]
 use core::arch::x86::*;
 #[cfg(target_arch = "x86_64")]
@@ -34,6 +35,18 @@ fn first_lanes(n: usize) -> [i32; LANES] {
     }
 }
 
+/// All four at one point of the program: an `asm!` without an instruction that may have changed them.
+#[inline]
+#[target_feature(enable = "avx2,fma")]
+fn in_registers([mut a, mut b, mut c, mut d]: [__m256; 4]) -> [__m256; 4] {
+    // SAFETY: it does nothing.
+    unsafe {
+        asm!("/* {} {} {} {} */", inout(ymm_reg) a, inout(ymm_reg) b, inout(ymm_reg) c, inout(ymm_reg) d,
+            options(pure, nomem, nostack, preserves_flags));
+    }
+    [a, b, c, d]
+}
+
 /// One intrinsic in a method of [`Avx2`].
 macro_rules! avx2 {
     ($($call:tt)*) => {
@@ -50,6 +63,7 @@ impl Simd for Avx2 {
     type Row = [__m256; VIRTUAL_LANES / LANES];
     const LANES: usize = LANES;
     const FUSED: bool = true;
+    const IN_TURN: bool = true;
     const IN_TWO_STEPS: bool = true;
 
     #[inline(always)]
@@ -182,6 +196,10 @@ impl Simd for Avx2 {
     fn zero_where_lt(self, a: __m256, b: __m256, v: __m256) -> __m256 {
         let less = self.lt(a, b);
         avx2!(_mm256_andnot_ps(less, v))
+    }
+    #[inline(always)]
+    fn together(self, four: [__m256; 4]) -> [__m256; 4] {
+        avx2!(in_registers(four))
     }
     #[inline(always)]
     fn all(self, m: __m256) -> bool {

@@ -1,6 +1,7 @@
 //! Sixteen lanes of AVX-512F, chosen at run time.
 #![allow(unsafe_code, reason = "intrinsics of a run-time detected instruction set")]
 
+use core::arch::asm;
 #[cfg(target_arch = "x86")]
 use core::arch::x86::*;
 #[cfg(target_arch = "x86_64")]
@@ -28,6 +29,18 @@ fn first_lanes(n: usize) -> __mmask16 {
     (1 << (n % LANES)) - 1
 }
 
+/// All four at one point of the program: an `asm!` without an instruction that may have changed them.
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn in_registers([mut a, mut b, mut c, mut d]: [__m512; 4]) -> [__m512; 4] {
+    // SAFETY: it does nothing.
+    unsafe {
+        asm!("/* {} {} {} {} */", inout(zmm_reg) a, inout(zmm_reg) b, inout(zmm_reg) c, inout(zmm_reg) d,
+            options(pure, nomem, nostack, preserves_flags));
+    }
+    [a, b, c, d]
+}
+
 /// One intrinsic in a method of [`Avx512`].
 macro_rules! avx512 {
     ($($call:tt)*) => {
@@ -44,6 +57,7 @@ impl Simd for Avx512 {
     type Row = [__m512; VIRTUAL_LANES / LANES];
     const LANES: usize = LANES;
     const FUSED: bool = true;
+    const IN_TURN: bool = true;
 
     #[inline(always)]
     fn shared<P: Part<Self>>(self, part: P) -> P::Output {
@@ -185,6 +199,10 @@ impl Simd for Avx512 {
     fn zero_where_lt(self, a: __m512, b: __m512, v: __m512) -> __m512 {
         let stays = avx512!(_mm512_cmp_ps_mask::<_CMP_NLT_UQ>(a, b));
         avx512!(_mm512_maskz_mov_ps(stays, v))
+    }
+    #[inline(always)]
+    fn together(self, four: [__m512; 4]) -> [__m512; 4] {
+        avx512!(in_registers(four))
     }
     #[inline(always)]
     fn all(self, m: __mmask16) -> bool {

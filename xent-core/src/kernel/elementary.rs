@@ -1,7 +1,7 @@
 //! The elementary functions themselves, for the tests over all their inputs.
 
 use super::map::{Map, map_in_place};
-use crate::math::exp::{exp_of_reduced, exp_scaled, reduced};
+use crate::math::exp::{exp_scaled, exps_scaled};
 use crate::math::ln::{ln, ln_of_normal};
 use crate::math::ln_1p::{ln_1p, ln_1p_inside, ln_1p_of_fraction};
 use crate::math::tanh::tanh;
@@ -25,16 +25,16 @@ macro_rules! elementary {
     )*};
 }
 
-/// [`exp_scaled`] in the two steps of `exp_sum.rs`.
+/// [`exp_scaled`] of four in turn, which have the same argument.
 #[inline(always)]
-fn exp_of_steps<S: Simd>(s: S, x: S::F32) -> S::F32 {
-    let (r, exponent) = reduced(s, x);
-    exp_of_reduced(s, r, exponent)
+fn exp_in_turn<S: Simd>(s: S, x: S::F32) -> S::F32 {
+    let [y, ..] = exps_scaled(s, [x; 4]);
+    y
 }
 
 elementary! {
     exp_in_place Exp exp_scaled;
-    exp_of_steps_in_place ExpOfSteps exp_of_steps;
+    exp_in_turn_in_place ExpInTurn exp_in_turn;
     ln_in_place Ln ln;
     ln_of_normal_in_place LnOfNormal ln_of_normal;
     ln_1p_in_place Ln1p ln_1p;

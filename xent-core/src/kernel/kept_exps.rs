@@ -10,7 +10,7 @@ use super::exp_sum::{ExpSums, ExpTerm};
 use super::log_sum_exp::{self, Exp, after, push_blocks};
 use super::map::{Map, MapOnto, map, map_onto};
 use super::short_row;
-use super::tree::{CHUNK, LaneSums, Term, lane_sums};
+use super::tree::{CHUNK, Fold, LaneSums, Maxima, Term, lane_sums};
 use crate::log_sum_exp::LogSumExp;
 use crate::math::exp::exp_scaled;
 use crate::simd::Simd;
@@ -116,16 +116,22 @@ impl<S: Simd> ExpSums<S> for Kept<'_> {
     }
 
     #[inline(always)]
-    fn lane_sums<T: ExpTerm<S>>(
+    fn lane_sums<T: ExpTerm<S>>(&mut self, s: S, x: &[f32], term: &mut T) -> LaneSums<S> {
+        let exps = self.next(x.len());
+        map(s, x, x, exps, &Exp { m: term.m() });
+        lane_sums(s, x, exps, &mut OfKept(term))
+    }
+
+    #[inline(always)]
+    fn lane_sums_beside<T: ExpTerm<S>>(
         &mut self,
         s: S,
         x: &[f32],
-        m: S::F32,
         term: &mut T,
+        _: &mut Fold<S>,
+        _: &mut Maxima<'_, S>,
     ) -> LaneSums<S> {
-        let exps = self.next(x.len());
-        map(s, x, x, exps, &Exp { m });
-        lane_sums(s, x, exps, &mut OfKept(term))
+        self.lane_sums(s, x, term)
     }
 }
 

@@ -15,7 +15,7 @@ use super::exp_sum::{Dropped, ExpSums, ExpTerm};
 use super::map::canonical;
 use super::rows_in_lanes::{self, Layout, Workspace};
 use super::short_row;
-use super::tree::{BLOCK, CHUNK, Term, block_max, block_sum, lane_count, seldom};
+use super::tree::{BLOCK, CHUNK, Fold, Maxima, Term, block_max, block_sum, lane_count, seldom};
 use crate::log_sum_exp::LogSumExp;
 use crate::math::exp::{
     LOWEST, SCALE, UNSCALE, exp_of_exponent, exp_scaled, exponent, is_plain, reduced,
@@ -40,8 +40,8 @@ impl<S: Simd> Term<S> for Exp<S> {
 
 impl<S: Simd> ExpTerm<S> for Exp<S> {
     #[inline(always)]
-    fn reduced(&mut self, s: S, x: S::F32) -> (S::F32, S::F32) {
-        reduced(s, s.sub(x, self.m))
+    fn m(&self) -> S::F32 {
+        self.m
     }
 
     #[inline(always)]
@@ -69,6 +69,16 @@ impl<S: Simd> ExpBelowMax<S> {
     #[inline(always)]
     pub(super) fn counting(s: S, m: S::F32, counted: S::F32) -> Self {
         ExpBelowMax { m, counted, n_max: s.splat(0.0) }
+    }
+
+    /// The first of two steps, of which `exp_of_reduced` is the second.
+    #[inline(always)]
+    pub(super) fn reduced(&mut self, s: S, x: S::F32) -> (S::F32, S::F32) {
+        let is_max = s.eq(x, self.counted);
+        self.n_max = s.add(self.n_max, s.select(is_max, s.splat(1.0), s.splat(0.0)));
+        // What is counted has a term of 0, also where it is infinite.
+        let nothing = s.splat(f32::NEG_INFINITY);
+        reduced(s, s.select(is_max, nothing, s.sub(x, self.m)))
     }
 
     /// How many elements were the maximum, by lanes.
@@ -105,12 +115,8 @@ impl<S: Simd> Term<S> for ExpBelowMax<S> {
 
 impl<S: Simd> ExpTerm<S> for ExpBelowMax<S> {
     #[inline(always)]
-    fn reduced(&mut self, s: S, x: S::F32) -> (S::F32, S::F32) {
-        let is_max = s.eq(x, self.counted);
-        self.n_max = s.add(self.n_max, s.select(is_max, s.splat(1.0), s.splat(0.0)));
-        // What is counted has a term of 0, also where it is infinite.
-        let nothing = s.splat(f32::NEG_INFINITY);
-        reduced(s, s.select(is_max, nothing, s.sub(x, self.m)))
+    fn m(&self) -> S::F32 {
+        self.m
     }
 
     #[inline(always)]
@@ -135,15 +141,16 @@ pub(super) fn after<S: Simd>(before: LogSumExp, state: LogSumExp) -> LogSumExp {
     if !S::ONE_BY_ONE && before.max() == f32::NEG_INFINITY { state } else { before.merge(state) }
 }
 
-/// `state` and the sum of a block relative to `m`: the new maximum, which is there `n_max` times, or the
-/// running one.
+/// `state` and the sum of blocks relative to its maximum.
 #[inline(always)]
-fn merged<S: Simd>(state: LogSumExp, is_new: bool, m: f32, sum: Pair, n_max: f32) -> LogSumExp {
-    if is_new {
-        after::<S>(state, with_ties(m, sum, n_max))
-    } else {
-        LogSumExp::from_parts(m, state.scaled_sum().add(sum))
-    }
+fn plus(state: LogSumExp, sum: Pair) -> LogSumExp {
+    or_nan(LogSumExp::from_parts(state.max(), state.scaled_sum().add(sum)))
+}
+
+/// `state`, of which a NaN has come into the sum alone.
+#[inline(always)]
+fn or_nan(state: LogSumExp) -> LogSumExp {
+    if state.scaled_sum().hi.is_nan() { LogSumExp::NAN } else { state }
 }
 
 /// `state` and up to a chunk of elements.
@@ -155,56 +162,77 @@ pub(super) fn push_blocks<S: Simd, E: ExpSums<S>>(
     exps: &mut E,
 ) -> LogSumExp {
     let mut blocks = x.chunks(BLOCK);
-    let (mut next, mut max) = (blocks.next(), None);
+    if S::ONE_BY_ONE {
+        for x in blocks {
+            state = push_block_one_by_one(s, state, x);
+        }
+        return state;
+    }
+    let (mut next, mut known) = (blocks.next(), None);
+    // Of the block before, relative to the maximum of `state`.
+    let (mut fold, mut is_due) = (Fold::nothing(s), false);
     while let Some(x) = next {
         next = blocks.next();
-        (state, max) = push_block(s, state, x, max, next.unwrap_or(&[]), exps);
+        let m = match known {
+            Some(m) => m,
+            None => block_max(s, x),
+        };
+        let (running, is_new) = (state.max(), m > state.max());
+        if !is_new && running.is_finite() {
+            let (mut term, mut max) =
+                (Exp { m: s.splat(running) }, Maxima::new(s, next.unwrap_or(&[])));
+            let lanes = exps.lane_sums_beside(s, x, &mut term, &mut fold, &mut max);
+            known = Some(max.finish(s));
+            if !S::IN_TURN {
+                // Beside the next block nothing would be done.
+                state = plus(state, lanes.fold(s, x.len()));
+                continue;
+            }
+            if is_due {
+                state = plus(state, fold.finish(s));
+            }
+            fold.start(lanes);
+            is_due = true;
+            continue;
+        }
+        if is_due {
+            state = plus(state, fold.finish(s));
+            is_due = false;
+        }
+        if is_new && m.is_finite() {
+            let mut term = ExpBelowMax::new(s, s.splat(m));
+            exps.restart();
+            let lanes = exps.lane_sums(s, x, &mut term);
+            known = Some(block_max(s, next.unwrap_or(&[])));
+            let ties = lane_count(s, term.n_max());
+            state = or_nan(after::<S>(state, with_ties(m, lanes.fold(s, x.len()), ties)));
+        } else {
+            exps.skip(x.len());
+            (state, known) = (push_special(state, x), None);
+        }
     }
-    state
+    if is_due { plus(state, fold.finish(s)) } else { state }
 }
 
-/// `state` and one block of at most [`BLOCK`] elements, whose maximum may be known; the maximum of the next
-/// block.
+/// `state` and one block of at most [`BLOCK`] elements: in one loop, with a new maximum or without, for the comparison
+/// that counts is made anyway.
 #[inline(always)]
-fn push_block<S: Simd, E: ExpSums<S>>(
-    s: S,
-    state: LogSumExp,
-    x: &[f32],
-    known: Option<f32>,
-    next: &[f32],
-    exps: &mut E,
-) -> (LogSumExp, Option<f32>) {
-    let m = match known {
-        Some(m) => m,
-        None => block_max(s, x),
-    };
-    let running = state.max();
+fn push_block_one_by_one<S: Simd>(s: S, state: LogSumExp, x: &[f32]) -> LogSumExp {
+    let (m, running) = (block_max(s, x), state.max());
     let is_new = m > running;
     let max = if is_new { m } else { running };
     if !max.is_finite() {
-        exps.skip(x.len());
-        return (push_special(state, x), None);
+        return push_special(state, x);
     }
-    let mut next_max = None;
-    let state = if S::ONE_BY_ONE {
-        // One loop for both: the comparison that counts is made anyway.
-        let counted = if is_new { max } else { f32::NAN };
-        let mut term = ExpBelowMax::counting(s, s.splat(max), s.splat(counted));
-        let sum = block_sum(s, x, x, &mut term);
-        merged::<S>(state, is_new, max, sum, lane_count(s, term.n_max()))
-    } else if is_new {
-        let mut term = ExpBelowMax::new(s, s.splat(max));
-        exps.restart();
-        let lanes = exps.lane_sums(s, x, term.m, &mut term);
-        next_max = Some(block_max(s, next));
-        merged::<S>(state, true, max, lanes.fold(s, x.len()), lane_count(s, term.n_max()))
+    let counted = if is_new { max } else { f32::NAN };
+    let mut term = ExpBelowMax::counting(s, s.splat(max), s.splat(counted));
+    let sum = block_sum(s, x, x, &mut term);
+    let state = if is_new {
+        after::<S>(state, with_ties(m, sum, lane_count(s, term.n_max())))
     } else {
-        let m = s.splat(max);
-        let lanes = exps.lane_sums(s, x, m, &mut Exp { m });
-        next_max = Some(block_max(s, next));
-        merged::<S>(state, false, max, lanes.fold(s, x.len()), 0.0)
+        LogSumExp::from_parts(max, state.scaled_sum().add(sum))
     };
-    (if state.scaled_sum().hi.is_nan() { LogSumExp::NAN } else { state }, next_max)
+    or_nan(state)
 }
 
 /// `state` and a block with a NaN or +inf, or with nothing but -inf before and in it.

@@ -10,7 +10,6 @@
 //! 2. The exponentials of what is below it, how many classes equal it, and their sum.
 //! 3. What is not finite shows in the maximum, and a NaN in the sum, whatever the maximum then is.
 
-use super::exp_sum::ExpTerm;
 use super::label::MAX_LANES;
 use super::log_sum_exp::{BlockState, ExpBelowMax};
 use super::map::is_finite;
@@ -221,6 +220,8 @@ fn load_columns<S: Simd>(
 }
 
 /// What `term` makes of columns, in their place; the other registers are 0 then.
+///
+/// In two steps half a chain of operations that wait for each other waits half as long, beside the halves of other columns.
 #[inline(always)]
 fn exponentials<S: Simd>(
     s: S,

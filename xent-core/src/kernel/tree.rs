@@ -68,6 +68,68 @@ impl<S: Simd> LaneSums<S> {
     }
 }
 
+/// The sum over the lanes in steps, each of which waits for the one before it: to be taken one at a time beside other work.
+pub(super) struct Fold<S: Simd> {
+    lanes: LaneSums<S>,
+    /// How many lanes are left; one where there is nothing to do.
+    width: usize,
+}
+
+impl<S: Simd> Fold<S> {
+    #[inline(always)]
+    pub(super) fn nothing(s: S) -> Self {
+        Fold { lanes: LaneSums::new(s), width: 1 }
+    }
+
+    #[inline(always)]
+    pub(super) fn start(&mut self, lanes: LaneSums<S>) {
+        (self.lanes, self.width) = (lanes, VIRTUAL_LANES);
+    }
+
+    #[inline(always)]
+    pub(super) fn step(&mut self, s: S) {
+        match self.width {
+            VIRTUAL_LANES => self.halve(s, VIRTUAL_LANES),
+            16 => self.halve(s, 16),
+            8 => self.halve(s, 8),
+            4 => self.halve(s, 4),
+            2 => self.halve(s, 2),
+            _ => return,
+        }
+        self.width /= 2;
+    }
+
+    #[inline(always)]
+    fn halve(&mut self, s: S, width: usize) {
+        let (sum, error) = (self.lanes.sum.as_mut(), self.lanes.error.as_mut());
+        if width > S::LANES {
+            let half = width / S::LANES / 2;
+            let (low, high) = sum.split_at_mut(half);
+            let (low_error, high_error) = error.split_at_mut(half);
+            let lows = low.iter_mut().zip(low_error);
+            for ((sum, error), (&mut x, &mut x_error)) in lows.zip(high.iter_mut().zip(high_error))
+            {
+                (*sum, *error) = add_keeping_error(s, *sum, s.add(*error, x_error), x);
+            }
+        } else if let ([sum, ..], [error, ..]) = (sum, error) {
+            let (x, x_error) = (s.upper_half(*sum, width), s.upper_half(*error, width));
+            (*sum, *error) = add_keeping_error(s, *sum, s.add(*error, x_error), x);
+        }
+    }
+
+    /// The sum, after the steps that are left; nothing is to be done then.
+    #[inline(always)]
+    pub(super) fn finish(&mut self, s: S) -> Pair {
+        while self.width > 1 {
+            self.step(s);
+        }
+        let ([sum, ..], [error, ..]) = (self.lanes.sum.as_ref(), self.lanes.error.as_ref()) else {
+            return Pair::ZERO;
+        };
+        or_infinite(Pair::ordered_sum(s.first(*sum), s.first(*error)), s.first(*sum))
+    }
+}
+
 /// [`block_sum`] up to the sums of the lanes.
 #[inline(always)]
 pub(super) fn lane_sums<S: Simd, T: Term<S>>(
@@ -395,38 +457,72 @@ pub(crate) fn block_max<S: Simd>(s: S, x: &[f32]) -> f32 {
         }
         return s.first(max) + 0.0;
     }
-    let mut max = s.row(s.splat(f32::NEG_INFINITY));
-    let (groups, rest) = x.as_chunks::<GROUP>();
-    for group in groups {
-        let [x0, x1, x2, x3] = rows(group);
-        let x01 = x0.chunks_exact(S::LANES).zip(x1.chunks_exact(S::LANES));
-        let x23 = x2.chunks_exact(S::LANES).zip(x3.chunks_exact(S::LANES));
-        for (max, ((x0, x1), (x2, x3))) in max.as_mut().iter_mut().zip(x01.zip(x23)) {
-            let a = s.max(s.load(x0, 0.0), s.load(x1, 0.0));
-            let b = s.max(s.load(x2, 0.0), s.load(x3, 0.0));
-            *max = s.max(*max, s.max(a, b));
-        }
+    Maxima::new(s, x).finish(s)
+}
+
+/// The maximum of a block, a group at a time.
+pub(super) struct Maxima<'a, S: Simd> {
+    /// Of the lanes so far.
+    max: S::Row,
+    rest: &'a [f32],
+}
+
+impl<'a, S: Simd> Maxima<'a, S> {
+    #[inline(always)]
+    pub(super) fn new(s: S, x: &'a [f32]) -> Self {
+        Maxima { max: s.row(s.splat(f32::NEG_INFINITY)), rest: x }
     }
-    for row in rest.chunks(VIRTUAL_LANES) {
-        for (x, max) in row.chunks(S::LANES).zip(max.as_mut()) {
-            *max = s.max(*max, s.load(x, f32::NEG_INFINITY));
+
+    /// A group, if there is one.
+    #[inline(always)]
+    pub(super) fn step(&mut self, s: S) {
+        if let Some((group, rest)) = self.rest.split_first_chunk() {
+            max_with_group(s, &mut self.max, group);
+            self.rest = rest;
         }
     }
 
-    let max = max.as_mut();
-    let mut half = max.len() / 2;
-    while half > 0 {
-        let (low, high) = max.split_at_mut(half);
-        for (low, &mut high) in low.iter_mut().zip(high).take(x.len()) {
-            *low = s.max(*low, high);
+    /// The maximum, after the groups that are left.
+    #[inline(always)]
+    pub(super) fn finish(self, s: S) -> f32 {
+        let Maxima { mut max, rest } = self;
+        let (groups, rest) = rest.as_chunks();
+        for group in groups {
+            max_with_group(s, &mut max, group);
         }
-        half /= 2;
+        let max = max.as_mut();
+        for row in rest.chunks(VIRTUAL_LANES) {
+            for (x, max) in row.chunks(S::LANES).zip(&mut *max) {
+                *max = s.max(*max, s.load(x, f32::NEG_INFINITY));
+            }
+        }
+
+        let mut half = max.len() / 2;
+        while half > 0 {
+            let (low, high) = max.split_at_mut(half);
+            for (low, &mut high) in low.iter_mut().zip(high) {
+                *low = s.max(*low, high);
+            }
+            half /= 2;
+        }
+        let Some(&mut max) = max.first_mut() else {
+            return f32::NEG_INFINITY;
+        };
+        // Which of two zeros a maximum gives is open; + 0 makes it the positive one.
+        lane_max(s, max) + 0.0
     }
-    let Some(&mut max) = max.first_mut() else {
-        return f32::NEG_INFINITY;
-    };
-    // Which of two zeros a maximum gives is open; + 0 makes it the positive one.
-    lane_max(s, max) + 0.0
+}
+
+#[inline(always)]
+fn max_with_group<S: Simd>(s: S, max: &mut S::Row, group: &[f32; GROUP]) {
+    let [x0, x1, x2, x3] = rows(group);
+    let x01 = x0.chunks_exact(S::LANES).zip(x1.chunks_exact(S::LANES));
+    let x23 = x2.chunks_exact(S::LANES).zip(x3.chunks_exact(S::LANES));
+    for (max, ((x0, x1), (x2, x3))) in max.as_mut().iter_mut().zip(x01.zip(x23)) {
+        let a = s.max(s.load(x0, 0.0), s.load(x1, 0.0));
+        let b = s.max(s.load(x2, 0.0), s.load(x3, 0.0));
+        *max = s.max(*max, s.max(a, b));
+    }
 }
 
 /// `x` where it is larger than `max`: by a branch, which a new maximum takes seldom.

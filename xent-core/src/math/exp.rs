@@ -45,9 +45,8 @@ const C6: f32 = f32::from_bits(0x3ab5_246c); // 0.0013820059
 /// Within 1 ULP.
 #[inline(always)]
 pub(crate) fn exp_scaled<S: Simd>(s: S, x: S::F32) -> S::F32 {
-    // Below it n would run out of the exponent's range; at -inf r would be NaN.
-    let x = s.at_least(s.splat(LOWEST), x);
-    exp_of_exponent(s, x, exponent(s, x))
+    let (r, t) = reduced(s, x);
+    exp_of_reduced(s, r, t)
 }
 
 /// `n = round(x / ln 2)`, plus [`ROUND`].
@@ -65,6 +64,7 @@ pub(crate) fn exp_of_exponent<S: Simd>(s: S, x: S::F32, t: S::F32) -> S::F32 {
 /// `r` and the [`exponent`], of which [`exp_of_reduced`] makes the bits of [`exp_scaled`].
 #[inline(always)]
 pub(crate) fn reduced<S: Simd>(s: S, x: S::F32) -> (S::F32, S::F32) {
+    // Below it n would run out of the exponent's range; at -inf r would be NaN.
     let x = s.at_least(s.splat(LOWEST), x);
     let t = exponent(s, x);
     (rest(s, x, t), t)
@@ -91,9 +91,66 @@ pub(crate) fn exp_of_reduced<S: Simd>(s: S, r: S::F32, t: S::F32) -> S::F32 {
     } else {
         s.add(one, s.mul_add(s.mul(r, r), q, r))
     };
+    s.mul(p, power(s, t))
+}
 
-    let power = s.with_bits(s.shl_23(s.bits(t)));
-    s.mul(p, power)
+/// `2^(n + 64)`, where the exponent is `t`.
+#[inline(always)]
+fn power<S: Simd>(s: S, t: S::F32) -> S::F32 {
+    s.with_bits(s.shl_23(s.bits(t)))
+}
+
+/// [`exp_scaled`] of four in turn, each operation of all of them before the next one (see `kernel/exp_sum.rs`).
+#[inline(always)]
+pub(crate) fn exps_scaled<S: Simd>(s: S, mut x: [S::F32; 4]) -> [S::F32; 4] {
+    for x in &mut x {
+        *x = s.at_least(s.splat(LOWEST), *x);
+    }
+    x = s.together(x);
+    let mut t = x;
+    for t in &mut t {
+        *t = exponent(s, *t);
+    }
+    t = s.together(t);
+    let mut n = t;
+    for n in &mut n {
+        *n = s.sub(*n, s.splat(ROUND));
+    }
+    n = s.together(n);
+    let mut r = x;
+    for (r, n) in r.iter_mut().zip(n) {
+        *r = s.mul_add(n, s.splat(-LN_2_HI), *r);
+    }
+    r = s.together(r);
+    for (r, n) in r.iter_mut().zip(n) {
+        *r = s.mul_add(n, s.splat(-LN_2_LO), *r);
+    }
+    r = s.together(r);
+
+    let mut p = [s.splat(C6); 4];
+    for c in [C5, C4, C3, C2] {
+        for (p, r) in p.iter_mut().zip(r) {
+            *p = s.mul_add(r, *p, s.splat(c));
+        }
+        p = s.together(p);
+    }
+    let one = s.splat(1.0);
+    if S::FUSED {
+        for _ in 0..2 {
+            for (p, r) in p.iter_mut().zip(r) {
+                *p = s.mul_add(r, *p, one);
+            }
+            p = s.together(p);
+        }
+    } else {
+        for (p, r) in p.iter_mut().zip(r) {
+            *p = s.add(one, s.mul_add(s.mul(r, r), *p, r));
+        }
+    }
+    for (p, t) in p.iter_mut().zip(t) {
+        *p = s.mul(*p, power(s, t));
+    }
+    s.together(p)
 }
 
 /// Whether `exp_of_exponent` is all there is to do: `x` is neither 0 or just below it, nor below

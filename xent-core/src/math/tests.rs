@@ -306,8 +306,8 @@ struct Variant {
 
 const VARIANTS: [Variant; 4] = [
     Variant {
-        name: "exp in two steps",
-        compute: Backend::exp_of_steps_in_place,
+        name: "exp in turn",
+        compute: Backend::exp_in_turn_in_place,
         whole: Backend::exp_in_place,
         inputs: &NOT_POSITIVE,
         // Around LOWEST, and -inf.
