@@ -169,7 +169,8 @@ pub(super) fn push_blocks<S: Simd, E: ExpSums<S>>(
         return state;
     }
     let (mut next, mut known) = (blocks.next(), None);
-    // Of the block before, relative to the maximum of `state`.
+    // The sum of the block before, relative to the maximum of `state`: it waits to be folded beside the next block, and is
+    // added before `state` has another maximum.
     let (mut fold, mut is_due) = (Fold::nothing(s), false);
     while let Some(x) = next {
         next = blocks.next();

@@ -81,11 +81,13 @@ impl<S: Simd> Fold<S> {
         Fold { lanes: LaneSums::new(s), width: 1 }
     }
 
+    /// Takes up a sum that is to be folded, in the place of one that is finished.
     #[inline(always)]
     pub(super) fn start(&mut self, lanes: LaneSums<S>) {
         (self.lanes, self.width) = (lanes, VIRTUAL_LANES);
     }
 
+    /// Half of the lanes that are left, if there are several: as [`fold_lanes`], with the width known in each branch.
     #[inline(always)]
     pub(super) fn step(&mut self, s: S) {
         match self.width {
@@ -513,6 +515,7 @@ impl<'a, S: Simd> Maxima<'a, S> {
     }
 }
 
+/// `max`, by lanes, with a group.
 #[inline(always)]
 fn max_with_group<S: Simd>(s: S, max: &mut S::Row, group: &[f32; GROUP]) {
     let [x0, x1, x2, x3] = rows(group);
