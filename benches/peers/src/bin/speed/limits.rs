@@ -2,6 +2,7 @@
 
 use std::hint::black_box;
 
+use crate::cases::{ALL_THREADS, ONE_THREAD};
 use crate::measure::{Case, Contender, case};
 
 /// Floating-point operations of an exponential's polynomial and reduction: nine fused multiply-adds.
@@ -9,7 +10,9 @@ pub const OPERATIONS: usize = 9;
 /// Elements of what is read from memory: 512 MiB, more than any cache.
 pub const FROM_MEMORY: usize = 1 << 27;
 
-/// Independent fused multiply-adds, `OPERATIONS` an element; a maximum of elements in memory; elements that
+pub const ON_THREADS: &str = "nine multiply-adds on threads";
+
+/// Independent fused multiply-adds, `OPERATIONS` an element, on one thread and on all; a maximum of elements in memory; elements that
 /// are read, changed and written back.
 pub fn measure() -> Vec<Case> {
     let mut cases = Vec::new();
@@ -27,6 +30,25 @@ pub fn measure() -> Vec<Case> {
         }
     }
     cases.push(case("nine multiply-adds", n.to_string(), n, n, contenders));
+    #[cfg(target_arch = "x86_64")]
+    if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
+        // A few milliseconds, beside which it takes no time to start a thread.
+        let n = 1 << 24;
+        let n_threads = std::thread::available_parallelism().map_or(1, usize::from);
+        // SAFETY: AVX2 and FMA were detected.
+        let of = move |n| unsafe { x86::fma_avx2(black_box(n)) };
+        let one = contender(ONE_THREAD, move || of(n));
+        let all = contender(ALL_THREADS, move || {
+            std::thread::scope(|scope| {
+                let others: Vec<_> =
+                    (1..n_threads).map(|_| scope.spawn(move || of(n / n_threads))).collect();
+                let mine = of(n / n_threads);
+                others.into_iter().map(|thread| thread.join().expect("no panic")).sum::<f32>()
+                    + mine
+            })
+        });
+        cases.push(case(ON_THREADS, n.to_string(), n, n, vec![one, all]));
+    }
 
     let mut x = vec![1.0_f32; FROM_MEMORY];
     let read = contender("read", || maximum(black_box(&x)));

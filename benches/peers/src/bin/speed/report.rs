@@ -10,7 +10,7 @@ use xent_core::Backend;
 
 use crate::cases::{ALL_THREADS, ONE_THREAD};
 use crate::chart::{Chart, Series};
-use crate::limits::FROM_MEMORY;
+use crate::limits::{FROM_MEMORY, ON_THREADS};
 use crate::measure::{Case, Timing};
 
 pub struct Report {
@@ -189,6 +189,10 @@ impl Report {
                 .to_string(),
             over(single(FROM_MEMORY, fastest), larger),
         );
+        add(
+            "`log_sum_exp` of 32,000 over reading and writing as much of 512 MiB".to_string(),
+            over(in_cache, self.bound("memory, read and written", "update")),
+        );
         let memory = "1024x131072";
         add(
             "loss of 512 MiB over the same".to_string(),
@@ -210,6 +214,10 @@ impl Report {
                 batch("cross_entropy_gradient", memory, "in place"),
                 self.bound("memory, read and written", "update"),
             ),
+        );
+        add(
+            format!("all threads, times one: {}", ON_THREADS),
+            over(self.bound(ON_THREADS, ONE_THREAD), self.bound(ON_THREADS, ALL_THREADS)),
         );
         for case in &self.threads {
             if let (Some(one), Some(all)) = (case.timing(ONE_THREAD), case.timing(ALL_THREADS)) {
