@@ -96,8 +96,11 @@ pub const EXP: f64 = 1.0;
 /// `ln` of the kernels: ULP of the result, over all inputs.
 pub const LN: f64 = 1.0;
 
-/// `ln_1p` of the kernels: ULP of the result, over all inputs.
+/// `ln_1p` of the kernels but those for binary losses of logits: ULP of the result, over all inputs.
 pub const LN_1P: f64 = 1.0;
+
+/// `ln_1p` of the kernels for binary losses of logits: ULP of the result, over all inputs from 0 to 1.
+pub const LN_1P_OF_FRACTION: f64 = 1.6;
 
 /// [`CrossEntropy::gradient`](crate::CrossEntropy::gradient) where one class counts alone, as with a label: ULP of the
 /// element, plus half an ULP for each unit of `m - x_c`, plus `D / 2`: the first is in the exponential of the

@@ -7,7 +7,7 @@ use crate::isa::avx2::Avx2;
 use crate::isa::avx512::Avx512;
 use crate::isa::portable::Portable;
 use crate::isa::scalar::Scalar;
-use crate::simd::Simd;
+use crate::simd::Vector;
 
 /// An instruction set that this CPU has: holding one proves that it does.
 ///
@@ -34,11 +34,14 @@ use crate::simd::Simd;
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Backend(Kind);
 
+/// Up to here a single row takes less time with AVX2 than with AVX-512.
+const SHORT_ROW: usize = 64;
+
 // cpuid and xgetbv, asked once and kept in an atomic byte each.
 #[cfg(all(feature = "avx2", any(target_arch = "x86", target_arch = "x86_64")))]
 cpufeatures::new!(has_avx2, "avx2", "fma");
 #[cfg(all(feature = "avx512", any(target_arch = "x86", target_arch = "x86_64")))]
-// The compiler takes AVX2 and FMA for granted with AVX-512F.
+// The compiler takes AVX2 and FMA for granted with AVX-512F, and so does `for_row`.
 cpufeatures::new!(has_avx512, "avx512f", "avx2", "fma");
 
 /// Makes [`Kind`] and what asks for one from a table: when the build has the backend, its kind, its
@@ -46,7 +49,7 @@ cpufeatures::new!(has_avx512, "avx512f", "avx2", "fma");
 macro_rules! backends {
     ($($(#[$built:meta])? $kind:ident, $name:literal, $fused:expr, $has:expr;)*) => {
         /// `Avx2` and `Avx512` are made only in `detected` and `by_name` below, after cpuid and
-        /// xgetbv reported them; `dispatch.rs` relies on it.
+        /// xgetbv reported them, and `Avx2` of an `Avx512` in `for_row`; `dispatch.rs` relies on it.
         #[derive(Clone, Copy, PartialEq, Eq, Hash)]
         pub(crate) enum Kind {
             $($(#[$built])? $kind,)*
@@ -158,6 +161,22 @@ impl Backend {
     /// ```
     pub fn all() -> impl Iterator<Item = Backend> {
         Backend::NAMES.into_iter().filter_map(|name| Backend::by_name(name).ok())
+    }
+
+    /// The fastest one for a single row of `n` elements, of the same bits: the lanes of two registers of eight are added up in less
+    /// time than those of one of sixteen.
+    #[inline(always)]
+    pub(crate) const fn for_row(self, n: usize) -> Backend {
+        match (self.0, n <= SHORT_ROW) {
+            // `has_avx512` has asked for AVX2 and FMA too.
+            #[cfg(all(
+                feature = "avx2",
+                feature = "avx512",
+                any(target_arch = "x86", target_arch = "x86_64")
+            ))]
+            (Kind::Avx512, true) => Backend(Kind::Avx2),
+            _ => self,
+        }
     }
 
     #[inline(always)]

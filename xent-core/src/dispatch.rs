@@ -83,6 +83,7 @@ macro_rules! kernels {
 
 kernels! {
     lse(x: &[f32]) -> f32 = log_sum_exp::log_sum_exp;
+    lse_of_short(x: &[f32]) -> Option<f32> = log_sum_exp::log_sum_exp_of_short;
     lse_rows(x: &[f32], layout: Layout, out: &mut [f32]) = log_sum_exp::log_sum_exps;
     lse_state(x: &[f32]) -> LogSumExp = log_sum_exp::state;
     lse_push(state: &mut BlockState, x: &[f32]) = log_sum_exp::push;

@@ -2,6 +2,7 @@
 
 use crate::kernel::log_sum_exp::BlockState;
 use crate::kernel::rows_in_lanes::{Layout, SHORT};
+use crate::kernel::tree::GROUP;
 use crate::loss::check_length;
 use crate::{Backend, Error, LogSumExp, Rows};
 
@@ -149,6 +150,12 @@ impl Backend {
     #[must_use]
     #[inline]
     pub fn log_sum_exp(self, x: &[f32]) -> f32 {
+        if Backend::SIMD
+            && x.len() <= GROUP
+            && let Some(lse) = self.for_row(x.len()).lse_of_short(x)
+        {
+            return lse;
+        }
         self.lse(x)
     }
 
@@ -178,7 +185,7 @@ impl Backend {
     /// ```
     #[must_use]
     pub fn log_sum_exp_state(self, x: &[f32]) -> LogSumExp {
-        self.lse_state(x)
+        self.for_row(x.len()).lse_state(x)
     }
 
     /// [`LogSumExp::value`] on this backend.
@@ -213,7 +220,7 @@ impl Backend {
     /// ```
     pub fn softmax(self, x: &[f32], out: &mut [f32]) -> Result<(), Error> {
         check_length(x.len(), out.len())?;
-        self.softmax_of(x, out);
+        self.for_row(x.len()).softmax_of(x, out);
         Ok(())
     }
 
@@ -225,7 +232,7 @@ impl Backend {
     /// assert_eq!(x, [0.5, 0.5]);
     /// ```
     pub fn softmax_in_place(self, x: &mut [f32]) {
-        self.softmax_of_in_place(x);
+        self.for_row(x.len()).softmax_of_in_place(x);
     }
 
     /// [`softmax_rows`] on this backend.
@@ -263,7 +270,7 @@ impl Backend {
     /// ```
     pub fn log_softmax(self, x: &[f32], out: &mut [f32]) -> Result<(), Error> {
         check_length(x.len(), out.len())?;
-        self.log_softmax_of(x, out);
+        self.for_row(x.len()).log_softmax_of(x, out);
         Ok(())
     }
 
@@ -275,7 +282,7 @@ impl Backend {
     /// assert_eq!(x, [-2_f32.ln(); 2]);
     /// ```
     pub fn log_softmax_in_place(self, x: &mut [f32]) {
-        self.log_softmax_of_in_place(x);
+        self.for_row(x.len()).log_softmax_of_in_place(x);
     }
 
     /// [`log_softmax_rows`] on this backend.

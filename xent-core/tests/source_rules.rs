@@ -33,11 +33,11 @@ fn every_function_over_simd_is_always_inlined() {
     for file in rust_files(&src()) {
         let text = fs::read_to_string(&file).unwrap();
         let lines: Vec<&str> = text.lines().collect();
-        let simd_impl = in_room(&file, &["isa"]);
+        let simd_impl = in_room(&file, &["isa", "simd"]);
         let mut generic_impl = false;
         for (i, line) in lines.iter().enumerate() {
             if line.starts_with("impl") {
-                generic_impl = line.contains(": Simd");
+                generic_impl = line.contains(": Simd") || line.contains(": Vector");
             } else if *line == "}" {
                 generic_impl = false;
             }
@@ -56,7 +56,7 @@ fn every_function_over_simd_is_always_inlined() {
                 .chain(lines[i..].iter().find(|l| l.contains('{') || l.ends_with(';')).copied())
                 .collect();
             let is_declaration = signature.trim_end().ends_with(';');
-            let over_simd = [": Simd", ": crate::simd::Simd", "s: S"]
+            let over_simd = [": Simd", ": Vector", ": crate::simd::Simd", "s: S"]
                 .iter()
                 .any(|bound| signature.contains(bound));
             let operation = simd_impl && signature.contains("(self");

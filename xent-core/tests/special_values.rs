@@ -117,6 +117,38 @@ fn a_positive_infinity_makes_the_log_sum_exp_infinite_and_the_rest_nan() {
 }
 
 #[test]
+fn a_nan_counts_more_than_a_positive_infinity_in_any_block() {
+    for n in LENGTHS {
+        for at in places(n) {
+            for infinite in [0, n / 2, n - 1] {
+                let mut x = row(n);
+                x[infinite] = INF;
+                x[at] = f32::NAN;
+                for backend in Backend::all() {
+                    assert_nan(backend.log_sum_exp(&x));
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_nan_leaves_nothing_else_in_a_state() {
+    // Of a state that is NaN no other part can be seen but so.
+    let nan = format!("{:?}", LogSumExp::of(&[f32::NAN]));
+    for n in LENGTHS {
+        for at in places(n) {
+            let mut x = row(n);
+            x[at] = f32::NAN;
+            for backend in Backend::all() {
+                let state = backend.log_sum_exp_state(&x);
+                assert_eq!(format!("{state:?}"), nan, "{backend:?}, {n}, {at}");
+            }
+        }
+    }
+}
+
+#[test]
 fn a_masked_class_has_no_effect() {
     for n in LENGTHS {
         let x = row(n);

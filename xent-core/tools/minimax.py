@@ -154,6 +154,8 @@ def main():
     for n in (6, 7, 8):
         Fit(mp.log1p, lambda f: f - f * f / 2, 3, n, lo, hi).report(
             f"ln, n = {n}: f - f^2/2 + f^3 (d0 + d1 f + ... + d{n} f^{n})", "d", 0)
+    Fit(mp.log1p, lambda x: x - x * x / 2, 3, 8, mpf(2) ** -30, wide).report(
+        "ln(1 + x) up to x = 1: x - x^2/2 + x^3 (d0 + d1 x + ... + d8 x^8)", "d", 0)
     # tanh(x) / x in u = x^2, up to where the exponential takes over.
     Fit(lambda u: mp.tanh(mp.sqrt(u)) / mp.sqrt(u), lambda u: mpf(1), 1, 4, mpf(2) ** -40,
         mpf(0.55) ** 2 * (1 + mpf(2) ** -10)).report(

@@ -7,7 +7,7 @@ use core::arch::x86::*;
 #[cfg(target_arch = "x86_64")]
 use core::arch::x86_64::*;
 
-use crate::simd::{Part, Simd, VIRTUAL_LANES};
+use crate::simd::{Part, Simd, VIRTUAL_LANES, Vector};
 
 /// Proof that this CPU, and the code that runs, have AVX2 and FMA.
 #[derive(Clone, Copy)]
@@ -56,27 +56,15 @@ macro_rules! avx2 {
     };
 }
 
-impl Simd for Avx2 {
+impl Vector for Avx2 {
     type F32 = __m256;
     type I32 = __m256i;
     type Mask = __m256;
-    type Row = [__m256; VIRTUAL_LANES / LANES];
     const LANES: usize = LANES;
     const FUSED: bool = true;
-    const IN_TURN: bool = true;
-    const IN_TWO_STEPS: bool = true;
-
-    #[inline(always)]
-    fn shared<P: Part<Self>>(self, part: P) -> P::Output {
-        part.run(self)
-    }
     #[inline(always)]
     fn splat(self, x: f32) -> __m256 {
         avx2!(_mm256_set1_ps(x))
-    }
-    #[inline(always)]
-    fn row(self, x: __m256) -> Self::Row {
-        [x; VIRTUAL_LANES / LANES]
     }
     #[inline(always)]
     fn load(self, x: &[f32], fill: f32) -> __m256 {
@@ -96,20 +84,6 @@ impl Simd for Avx2 {
         }
     }
     #[inline(always)]
-    fn load_strided(self, x: &[f32], stride: usize) -> __m256 {
-        if (LANES - 1).checked_mul(stride).is_some_and(|last| last < x.len()) {
-            // SAFETY: i is at most LANES - 1, and element (LANES - 1) * stride was found inside x.
-            let at = |i: usize| unsafe { *x.get_unchecked(i * stride) };
-            avx2!(_mm256_set_ps(at(7), at(6), at(5), at(4), at(3), at(2), at(1), at(0)))
-        } else {
-            let mut lanes = [0.0; LANES];
-            for (lane, x) in lanes.iter_mut().zip(x.iter().step_by(stride.max(1))) {
-                *lane = *x;
-            }
-            self.load(&lanes, 0.0)
-        }
-    }
-    #[inline(always)]
     fn store(self, v: __m256, out: &mut [f32]) {
         match out.first_chunk_mut::<LANES>() {
             // SAFETY: the pointer is to LANES f32, and no alignment is needed.
@@ -121,33 +95,6 @@ impl Simd for Avx2 {
                 // SAFETY: lanes at and behind out.len() are masked, and a masked lane is not written.
                 unsafe { _mm256_maskstore_ps(out.as_mut_ptr(), mask, v) }
             }
-        }
-    }
-    #[inline(always)]
-    fn store_strided(self, v: __m256, out: &mut [f32], stride: usize) {
-        let mut lanes = [0.0; LANES];
-        self.store(v, &mut lanes);
-        if (LANES - 1).checked_mul(stride).is_some_and(|last| last < out.len()) {
-            for (i, lane) in lanes.into_iter().enumerate() {
-                // SAFETY: i is at most LANES - 1, and element (LANES - 1) * stride was found inside out.
-                unsafe { *out.get_unchecked_mut(i * stride) = lane };
-            }
-        } else {
-            for (out, lane) in out.iter_mut().step_by(stride.max(1)).zip(lanes) {
-                *out = lane;
-            }
-        }
-    }
-    #[inline(always)]
-    fn first(self, v: __m256) -> f32 {
-        avx2!(_mm256_cvtss_f32(v))
-    }
-    #[inline(always)]
-    fn upper_half(self, v: __m256, width: usize) -> __m256 {
-        match width {
-            8 => avx2!(_mm256_permute2f128_ps::<0x11>(v, v)),
-            4 => avx2!(_mm256_permute_ps::<0b11_10_11_10>(v)),
-            _ => avx2!(_mm256_movehdup_ps(v)),
         }
     }
     #[inline(always)]
@@ -198,8 +145,8 @@ impl Simd for Avx2 {
         avx2!(_mm256_andnot_ps(less, v))
     }
     #[inline(always)]
-    fn together(self, four: [__m256; 4]) -> [__m256; 4] {
-        avx2!(in_registers(four))
+    fn minus_abs(self, v: __m256) -> __m256 {
+        avx2!(_mm256_or_ps(v, self.splat(-0.0)))
     }
     #[inline(always)]
     fn all(self, m: __m256) -> bool {
@@ -232,5 +179,69 @@ impl Simd for Avx2 {
     #[inline(always)]
     fn to_f32(self, v: __m256i) -> __m256 {
         avx2!(_mm256_cvtepi32_ps(v))
+    }
+}
+
+impl Simd for Avx2 {
+    type Row = [__m256; VIRTUAL_LANES / LANES];
+    const IN_TURN: bool = true;
+    const IN_TWO_STEPS: bool = true;
+
+    #[inline(always)]
+    fn shared<P: Part<Self>>(self, part: P) -> P::Output {
+        part.run(self)
+    }
+    #[inline(always)]
+    fn row(self, x: __m256) -> Self::Row {
+        [x; VIRTUAL_LANES / LANES]
+    }
+    #[inline(always)]
+    fn load_strided(self, x: &[f32], stride: usize) -> __m256 {
+        if (LANES - 1).checked_mul(stride).is_some_and(|last| last < x.len()) {
+            // SAFETY: i is at most LANES - 1, and element (LANES - 1) * stride was found inside x.
+            let at = |i: usize| unsafe { *x.get_unchecked(i * stride) };
+            avx2!(_mm256_set_ps(at(7), at(6), at(5), at(4), at(3), at(2), at(1), at(0)))
+        } else {
+            let mut lanes = [0.0; LANES];
+            for (lane, x) in lanes.iter_mut().zip(x.iter().step_by(stride.max(1))) {
+                *lane = *x;
+            }
+            self.load(&lanes, 0.0)
+        }
+    }
+    #[inline(always)]
+    fn store_strided(self, v: __m256, out: &mut [f32], stride: usize) {
+        let mut lanes = [0.0; LANES];
+        self.store(v, &mut lanes);
+        if (LANES - 1).checked_mul(stride).is_some_and(|last| last < out.len()) {
+            for (i, lane) in lanes.into_iter().enumerate() {
+                // SAFETY: i is at most LANES - 1, and element (LANES - 1) * stride was found inside out.
+                unsafe { *out.get_unchecked_mut(i * stride) = lane };
+            }
+        } else {
+            for (out, lane) in out.iter_mut().step_by(stride.max(1)).zip(lanes) {
+                *out = lane;
+            }
+        }
+    }
+    #[inline(always)]
+    fn single(self, x: f32) -> __m256 {
+        avx2!(_mm256_castps128_ps256(_mm_set_ss(x)))
+    }
+    #[inline(always)]
+    fn first(self, v: __m256) -> f32 {
+        avx2!(_mm256_cvtss_f32(v))
+    }
+    #[inline(always)]
+    fn swap_halves(self, v: __m256, width: usize) -> __m256 {
+        match width {
+            8 => avx2!(_mm256_permute2f128_ps::<0x01>(v, v)),
+            4 => avx2!(_mm256_permute_ps::<0b01_00_11_10>(v)),
+            _ => avx2!(_mm256_permute_ps::<0b10_11_00_01>(v)),
+        }
+    }
+    #[inline(always)]
+    fn together(self, four: [__m256; 4]) -> [__m256; 4] {
+        avx2!(in_registers(four))
     }
 }

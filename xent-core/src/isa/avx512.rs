@@ -7,7 +7,7 @@ use core::arch::x86::*;
 #[cfg(target_arch = "x86_64")]
 use core::arch::x86_64::*;
 
-use crate::simd::{Part, Simd, VIRTUAL_LANES};
+use crate::simd::{Part, Simd, VIRTUAL_LANES, Vector};
 
 /// Proof that this CPU, and the code that runs, have AVX-512F.
 #[derive(Clone, Copy)]
@@ -50,26 +50,15 @@ macro_rules! avx512 {
     };
 }
 
-impl Simd for Avx512 {
+impl Vector for Avx512 {
     type F32 = __m512;
     type I32 = __m512i;
     type Mask = __mmask16;
-    type Row = [__m512; VIRTUAL_LANES / LANES];
     const LANES: usize = LANES;
     const FUSED: bool = true;
-    const IN_TURN: bool = true;
-
-    #[inline(always)]
-    fn shared<P: Part<Self>>(self, part: P) -> P::Output {
-        part.run(self)
-    }
     #[inline(always)]
     fn splat(self, x: f32) -> __m512 {
         avx512!(_mm512_set1_ps(x))
-    }
-    #[inline(always)]
-    fn row(self, x: __m512) -> Self::Row {
-        [x; VIRTUAL_LANES / LANES]
     }
     #[inline(always)]
     fn load(self, x: &[f32], fill: f32) -> __m512 {
@@ -86,71 +75,12 @@ impl Simd for Avx512 {
         }
     }
     #[inline(always)]
-    fn load_strided(self, x: &[f32], stride: usize) -> __m512 {
-        if (LANES - 1).checked_mul(stride).is_some_and(|last| last < x.len()) {
-            // SAFETY: i is at most LANES - 1, and element (LANES - 1) * stride was found inside x.
-            let at = |i: usize| unsafe { *x.get_unchecked(i * stride) };
-            avx512!(_mm512_set_ps(
-                at(15),
-                at(14),
-                at(13),
-                at(12),
-                at(11),
-                at(10),
-                at(9),
-                at(8),
-                at(7),
-                at(6),
-                at(5),
-                at(4),
-                at(3),
-                at(2),
-                at(1),
-                at(0)
-            ))
-        } else {
-            let mut lanes = [0.0; LANES];
-            for (lane, x) in lanes.iter_mut().zip(x.iter().step_by(stride.max(1))) {
-                *lane = *x;
-            }
-            self.load(&lanes, 0.0)
-        }
-    }
-    #[inline(always)]
     fn store(self, v: __m512, out: &mut [f32]) {
         match out.first_chunk_mut::<LANES>() {
             // SAFETY: the pointer is to LANES f32, and no alignment is needed.
             Some(out) => unsafe { _mm512_storeu_ps(out.as_mut_ptr(), v) },
             // SAFETY: lanes at and behind out.len() are masked, and a masked lane is not written.
             None => unsafe { _mm512_mask_storeu_ps(out.as_mut_ptr(), first_lanes(out.len()), v) },
-        }
-    }
-    #[inline(always)]
-    fn store_strided(self, v: __m512, out: &mut [f32], stride: usize) {
-        let mut lanes = [0.0; LANES];
-        self.store(v, &mut lanes);
-        if (LANES - 1).checked_mul(stride).is_some_and(|last| last < out.len()) {
-            for (i, lane) in lanes.into_iter().enumerate() {
-                // SAFETY: i is at most LANES - 1, and element (LANES - 1) * stride was found inside out.
-                unsafe { *out.get_unchecked_mut(i * stride) = lane };
-            }
-        } else {
-            for (out, lane) in out.iter_mut().step_by(stride.max(1)).zip(lanes) {
-                *out = lane;
-            }
-        }
-    }
-    #[inline(always)]
-    fn first(self, v: __m512) -> f32 {
-        avx512!(_mm512_cvtss_f32(v))
-    }
-    #[inline(always)]
-    fn upper_half(self, v: __m512, width: usize) -> __m512 {
-        match width {
-            16 => avx512!(_mm512_shuffle_f32x4::<0b11_10_11_10>(v, v)),
-            8 => avx512!(_mm512_shuffle_f32x4::<0b01_01_01_01>(v, v)),
-            4 => avx512!(_mm512_permute_ps::<0b11_10_11_10>(v)),
-            _ => avx512!(_mm512_movehdup_ps(v)),
         }
     }
     #[inline(always)]
@@ -201,8 +131,9 @@ impl Simd for Avx512 {
         avx512!(_mm512_maskz_mov_ps(stays, v))
     }
     #[inline(always)]
-    fn together(self, four: [__m512; 4]) -> [__m512; 4] {
-        avx512!(in_registers(four))
+    fn minus_abs(self, v: __m512) -> __m512 {
+        let sign = self.bits(self.splat(-0.0));
+        self.with_bits(avx512!(_mm512_or_epi32(self.bits(v), sign)))
     }
     #[inline(always)]
     fn all(self, m: __mmask16) -> bool {
@@ -235,5 +166,86 @@ impl Simd for Avx512 {
     #[inline(always)]
     fn to_f32(self, v: __m512i) -> __m512 {
         avx512!(_mm512_cvtepi32_ps(v))
+    }
+}
+
+impl Simd for Avx512 {
+    type Row = [__m512; VIRTUAL_LANES / LANES];
+    const IN_TURN: bool = true;
+
+    #[inline(always)]
+    fn shared<P: Part<Self>>(self, part: P) -> P::Output {
+        part.run(self)
+    }
+    #[inline(always)]
+    fn row(self, x: __m512) -> Self::Row {
+        [x; VIRTUAL_LANES / LANES]
+    }
+    #[inline(always)]
+    fn load_strided(self, x: &[f32], stride: usize) -> __m512 {
+        if (LANES - 1).checked_mul(stride).is_some_and(|last| last < x.len()) {
+            // SAFETY: i is at most LANES - 1, and element (LANES - 1) * stride was found inside x.
+            let at = |i: usize| unsafe { *x.get_unchecked(i * stride) };
+            avx512!(_mm512_set_ps(
+                at(15),
+                at(14),
+                at(13),
+                at(12),
+                at(11),
+                at(10),
+                at(9),
+                at(8),
+                at(7),
+                at(6),
+                at(5),
+                at(4),
+                at(3),
+                at(2),
+                at(1),
+                at(0)
+            ))
+        } else {
+            let mut lanes = [0.0; LANES];
+            for (lane, x) in lanes.iter_mut().zip(x.iter().step_by(stride.max(1))) {
+                *lane = *x;
+            }
+            self.load(&lanes, 0.0)
+        }
+    }
+    #[inline(always)]
+    fn store_strided(self, v: __m512, out: &mut [f32], stride: usize) {
+        let mut lanes = [0.0; LANES];
+        self.store(v, &mut lanes);
+        if (LANES - 1).checked_mul(stride).is_some_and(|last| last < out.len()) {
+            for (i, lane) in lanes.into_iter().enumerate() {
+                // SAFETY: i is at most LANES - 1, and element (LANES - 1) * stride was found inside out.
+                unsafe { *out.get_unchecked_mut(i * stride) = lane };
+            }
+        } else {
+            for (out, lane) in out.iter_mut().step_by(stride.max(1)).zip(lanes) {
+                *out = lane;
+            }
+        }
+    }
+    #[inline(always)]
+    fn single(self, x: f32) -> __m512 {
+        avx512!(_mm512_castps128_ps512(_mm_set_ss(x)))
+    }
+    #[inline(always)]
+    fn first(self, v: __m512) -> f32 {
+        avx512!(_mm512_cvtss_f32(v))
+    }
+    #[inline(always)]
+    fn swap_halves(self, v: __m512, width: usize) -> __m512 {
+        match width {
+            16 => avx512!(_mm512_shuffle_f32x4::<0b01_00_11_10>(v, v)),
+            8 => avx512!(_mm512_shuffle_f32x4::<0b10_11_00_01>(v, v)),
+            4 => avx512!(_mm512_permute_ps::<0b01_00_11_10>(v)),
+            _ => avx512!(_mm512_permute_ps::<0b10_11_00_01>(v)),
+        }
+    }
+    #[inline(always)]
+    fn together(self, four: [__m512; 4]) -> [__m512; 4] {
+        avx512!(in_registers(four))
     }
 }

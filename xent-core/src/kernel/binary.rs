@@ -14,24 +14,23 @@
 
 use super::clipped::{ClipRange, LARGE_UNIT, SMALL_UNIT, clip, is_clipped};
 use super::logits::{LogitTransform, Transform};
-use super::map::{Map, MapOnto, canonical, is_finite, map, map_in_place, map_onto};
+use super::map::{Map, MapOnto, canonical, is_finite, map, map_onto};
 use super::tree::BLOCK;
 use crate::math::exp::{UNSCALE, exp_scaled};
 use crate::math::ln::{ln, ln_of_normal};
 use crate::math::ln_1p::{ln_1p, ln_1p_inside, ln_1p_of_fraction};
 use crate::math::power::power;
-use crate::simd::Simd;
+use crate::simd::{InTurn, Simd, Vector};
 
 /// `exp(-|x|)`; NaN at NaN.
 #[inline(always)]
-fn decay<S: Simd>(s: S, x: S::F32) -> S::F32 {
-    let minus_abs = s.select(s.lt(x, s.splat(0.0)), x, s.sub(s.splat(0.0), x));
-    s.mul(exp_scaled(s, minus_abs), s.splat(UNSCALE))
+fn decay<S: Vector>(s: S, x: S::F32) -> S::F32 {
+    s.mul(exp_scaled(s, s.minus_abs(x)), s.splat(UNSCALE))
 }
 
 /// `softplus(-x)` and `softplus(x)`, `softplus(x) = max(x, 0) + ln(1 + exp(-|x|))`.
 #[inline(always)]
-fn softplus_of_both<S: Simd>(s: S, x: S::F32, ln_1p_exp: S::F32) -> (S::F32, S::F32) {
+fn softplus_of_both<S: Vector>(s: S, x: S::F32, ln_1p_exp: S::F32) -> (S::F32, S::F32) {
     let zero = s.splat(0.0);
     // Selections, not maxima: a NaN must come through.
     let positive = s.zero_where_lt(x, zero, x);
@@ -41,7 +40,7 @@ fn softplus_of_both<S: Simd>(s: S, x: S::F32, ln_1p_exp: S::F32) -> (S::F32, S::
 
 /// `weight * term`; 0 where the weight is 0.
 #[inline(always)]
-fn weighted<S: Simd>(s: S, weight: S::F32, term: S::F32) -> S::F32 {
+fn weighted<S: Vector>(s: S, weight: S::F32, term: S::F32) -> S::F32 {
     let zero = s.splat(0.0);
     s.select(s.eq(weight, zero), zero, s.mul(weight, term))
 }
@@ -49,46 +48,44 @@ fn weighted<S: Simd>(s: S, weight: S::F32, term: S::F32) -> S::F32 {
 /// The first step of [`losses`].
 struct Decay;
 
-impl<S: Simd> Map<S> for Decay {
+impl<S: Vector> Map<S> for Decay {
     #[inline(always)]
     fn of(&self, s: S, x: S::F32, _: S::F32) -> S::F32 {
         decay(s, x)
     }
 }
 
-/// The second, of `x` from 0 to 1.
-struct Ln1p;
-
-impl<S: Simd> Map<S> for Ln1p {
-    #[inline(always)]
-    fn of(&self, s: S, x: S::F32, _: S::F32) -> S::F32 {
-        ln_1p_of_fraction(s, x)
-    }
-}
-
-/// `y softplus(-x) + (1 - y) softplus(x)`: at once, or onto `ln(1 + exp(-|x|))`, the third step.
+/// `y softplus(-x) + (1 - y) softplus(x)`: at once, or onto `exp(-|x|)`, the second step.
 struct Binary;
 
 impl Binary {
     #[inline(always)]
-    fn of_ln_1p<S: Simd>(s: S, x: S::F32, y: S::F32, ln_1p_exp: S::F32) -> S::F32 {
-        let (positive, negative) = softplus_of_both(s, x, ln_1p_exp);
+    fn of_decay<S: Vector>(s: S, x: S::F32, y: S::F32, decay: S::F32) -> S::F32 {
+        let ln_1p_exp = ln_1p_of_fraction(s, decay);
         let rest = s.sub(s.splat(1.0), y);
+        let above = s.max(x, s.splat(0.0));
+        let (positive, negative) = (s.add(s.sub(above, x), ln_1p_exp), s.add(above, ln_1p_exp));
+        let loss = s.add(s.mul(y, positive), s.mul(rest, negative));
+        if s.all(s.eq(loss, loss)) {
+            return loss;
+        }
+        // A NaN has one bit pattern, and an infinite term of weight 0 is absent.
+        let (positive, negative) = softplus_of_both(s, x, ln_1p_exp);
         canonical(s, s.add(weighted(s, y, positive), weighted(s, rest, negative)))
     }
 }
 
-impl<S: Simd> Map<S> for Binary {
+impl<S: Vector> Map<S> for Binary {
     #[inline(always)]
     fn of(&self, s: S, x: S::F32, y: S::F32) -> S::F32 {
-        Self::of_ln_1p(s, x, y, ln_1p_of_fraction(s, decay(s, x)))
+        Self::of_decay(s, x, y, decay(s, x))
     }
 }
 
-impl<S: Simd> MapOnto<S> for Binary {
+impl<S: Vector> MapOnto<S> for Binary {
     #[inline(always)]
-    fn of(&self, s: S, x: S::F32, y: S::F32, ln_1p_exp: S::F32) -> S::F32 {
-        Self::of_ln_1p(s, x, y, ln_1p_exp)
+    fn of(&self, s: S, x: S::F32, y: S::F32, decay: S::F32) -> S::F32 {
+        Self::of_decay(s, x, y, decay)
     }
 }
 
@@ -129,18 +126,26 @@ impl<S: Simd, const NORMAL: bool> Map<S> for ClippedBinary<S, NORMAL> {
     }
 }
 
-/// Each block in three steps: a chain of some 60 operations, each of which waits for the one before it, fills what a CPU
-/// can hold ready; chains of 20 leave room for those of other elements. Two registers have no others.
+/// Each block in two steps: of some 35 operations most wait for the one before, which leaves little room for those of other
+/// elements in what a CPU can hold ready. A few registers have no others.
 #[inline(always)]
 pub(crate) fn losses<S: Simd>(s: S, x: &[f32], y: &[f32], out: &mut [f32]) {
     if S::ONE_BY_ONE || out.len() < 3 * S::LANES {
         return map(s, x, y, out, &Binary);
     }
     for ((x, y), out) in x.chunks(BLOCK).zip(y.chunks(BLOCK)).zip(out.chunks_mut(BLOCK)) {
-        map(s, x, x, out, &Decay);
-        map_in_place(s, out, &Ln1p);
-        map_onto(s, x, y, out, &Binary);
+        if S::IN_TURN && out.len() >= 4 * InTurn::<S>::LANES {
+            losses_in_two_steps(InTurn(s), x, y, out);
+        } else {
+            losses_in_two_steps(s, x, y, out);
+        }
     }
+}
+
+#[inline(always)]
+fn losses_in_two_steps<S: Vector>(s: S, x: &[f32], y: &[f32], out: &mut [f32]) {
+    map(s, x, x, out, &Decay);
+    map_onto(s, x, y, out, &Binary);
 }
 
 #[inline(always)]

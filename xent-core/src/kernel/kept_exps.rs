@@ -6,14 +6,14 @@
 
 use core::ops::Range;
 
-use super::exp_sum::{ExpSums, ExpTerm};
+use super::exp_sum::Keep;
 use super::log_sum_exp::{self, Exp, after, push_blocks};
 use super::map::{Map, MapOnto, map, map_onto};
 use super::short_row;
-use super::tree::{CHUNK, Fold, LaneSums, Maxima, Term, lane_sums};
+use super::tree::CHUNK;
 use crate::log_sum_exp::LogSumExp;
 use crate::math::exp::exp_scaled;
-use crate::simd::Simd;
+use crate::simd::{Simd, Vector};
 
 /// The state of a row, and, if that is finite, where `out` has `exp(x - m) * 2^64`. `out` has to be as long as the row:
 /// the sum is taken from it.
@@ -33,10 +33,11 @@ pub(super) fn state_and_exps<S: Simd>(
     {
         return (state, 0..x.len());
     }
+    let is_long = x.len() > CHUNK;
     let (mut state, mut kept) = (LogSumExp::EMPTY, 0..0);
     for (i, (x, out)) in x.chunks(CHUNK).zip(out.chunks_mut(CHUNK)).enumerate() {
         let start = i * CHUNK;
-        let mut exps = Kept { rest: out, done: start, start };
+        let mut exps = Kept { rest: out, done: start, start, is_long };
         let chunk = push_blocks(s, LogSumExp::EMPTY, x, &mut exps);
         if chunk.max() > state.max() {
             kept = exps.start..exps.done;
@@ -90,24 +91,18 @@ struct Kept<'a> {
     done: usize,
     /// The first element of those that are relative to the running maximum.
     start: usize,
+    /// Whether the row is longer than a chunk: it and `rest` are more than caches beside a core hold.
+    is_long: bool,
 }
 
-impl<'a> Kept<'a> {
-    /// The place of the next block, of `n` elements.
+impl Keep for Kept<'_> {
     #[inline(always)]
-    fn next(&mut self, n: usize) -> &'a mut [f32] {
+    fn next(&mut self, n: usize) -> &mut [f32] {
         let rest = core::mem::take(&mut self.rest);
         let (next, rest) = rest.split_at_mut_checked(n).unwrap_or_default();
         self.rest = rest;
         self.done += n;
         next
-    }
-}
-
-impl<S: Simd> ExpSums<S> for Kept<'_> {
-    #[inline(always)]
-    fn skip(&mut self, n: usize) {
-        self.next(n);
     }
 
     #[inline(always)]
@@ -116,40 +111,14 @@ impl<S: Simd> ExpSums<S> for Kept<'_> {
     }
 
     #[inline(always)]
-    fn lane_sums<T: ExpTerm<S>>(&mut self, s: S, x: &[f32], term: &mut T) -> LaneSums<S> {
-        let exps = self.next(x.len());
-        map(s, x, x, exps, &Exp { m: term.m() });
-        lane_sums(s, x, exps, &mut OfKept(term))
-    }
-
-    #[inline(always)]
-    fn lane_sums_beside<T: ExpTerm<S>>(
-        &mut self,
-        s: S,
-        x: &[f32],
-        term: &mut T,
-        _: &mut Fold<S>,
-        _: &mut Maxima<'_, S>,
-    ) -> LaneSums<S> {
-        self.lane_sums(s, x, term)
+    fn in_order(&self) -> bool {
+        self.is_long
     }
 }
 
-impl<S: Simd> Map<S> for Exp<S> {
+impl<S: Vector> Map<S> for Exp<S> {
     #[inline(always)]
     fn of(&self, s: S, x: S::F32, _: S::F32) -> S::F32 {
         exp_scaled(s, s.sub(x, self.m))
-    }
-}
-
-/// A term of an element and its exponential.
-struct OfKept<'a, T>(&'a mut T);
-
-impl<S: Simd, T: ExpTerm<S>> Term<S> for OfKept<'_, T> {
-    const PAD: (f32, f32) = (f32::NEG_INFINITY, 0.0);
-
-    #[inline(always)]
-    fn of(&mut self, s: S, x: S::F32, exp: S::F32) -> S::F32 {
-        self.0.of_exp(s, x, exp)
     }
 }

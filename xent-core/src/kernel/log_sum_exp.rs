@@ -11,21 +11,21 @@
 //!
 //! Source: M. Milakov, N. Gimelshein, Online normalizer calculation for softmax (2018), by blocks.
 
-use super::exp_sum::{Dropped, ExpSums, ExpTerm};
+use super::exp_sum::{Dropped, ExpTerm, Keep, lane_sums_of_exps};
 use super::map::canonical;
 use super::rows_in_lanes::{self, Layout, Workspace};
 use super::short_row;
-use super::tree::{BLOCK, CHUNK, Fold, Maxima, Term, block_max, block_sum, lane_count, seldom};
+use super::tree::{BLOCK, CHUNK, LaneSums, Maxima, Term, block_max, block_sum, lane_count, seldom};
 use crate::log_sum_exp::LogSumExp;
 use crate::math::exp::{
     LOWEST, SCALE, UNSCALE, exp_of_exponent, exp_scaled, exponent, is_plain, reduced,
 };
 use crate::math::ln_1p::{ln_1p, ln_1p_inside};
 use crate::math::pair::Pair;
-use crate::simd::{Part, Simd};
+use crate::simd::{Part, Simd, Vector};
 
 /// `exp(x - m) * 2^64`.
-pub(super) struct Exp<S: Simd> {
+pub(super) struct Exp<S: Vector> {
     pub(super) m: S::F32,
 }
 
@@ -141,25 +141,38 @@ pub(super) fn after<S: Simd>(before: LogSumExp, state: LogSumExp) -> LogSumExp {
     if !S::ONE_BY_ONE && before.max() == f32::NEG_INFINITY { state } else { before.merge(state) }
 }
 
-/// `state` and the sum of blocks relative to its maximum.
-#[inline(always)]
-fn plus(state: LogSumExp, sum: Pair) -> LogSumExp {
-    or_nan(LogSumExp::from_parts(state.max(), state.scaled_sum().add(sum)))
+/// What the sum of a block is relative to.
+#[derive(Clone, Copy)]
+enum Maximum {
+    /// That of the state before it.
+    Running,
+    /// Its own, which is larger, and there `n_max` times.
+    New { m: f32, n_max: f32 },
 }
 
-/// `state`, of which a NaN has come into the sum alone.
+/// `state` and a block of which `sum` is known.
 #[inline(always)]
-fn or_nan(state: LogSumExp) -> LogSumExp {
-    if state.scaled_sum().hi.is_nan() { LogSumExp::NAN } else { state }
+fn with_block<S: Simd>(state: LogSumExp, max: Maximum, sum: Pair) -> LogSumExp {
+    let state = match max {
+        Maximum::Running if S::IN_TURN => {
+            LogSumExp::from_parts(state.max(), state.scaled_sum().add_inline(sum))
+        }
+        Maximum::Running => LogSumExp::from_parts(state.max(), state.scaled_sum().add(sum)),
+        Maximum::New { m, n_max } => after::<S>(state, with_ties(m, sum, n_max)),
+    };
+    // A NaN has come into the sum alone; or, where blocks wait, into the state after the maximum was taken from it.
+    let was_nan = !S::ONE_BY_ONE && state.max().is_nan();
+    let is_nan = was_nan || state.scaled_sum().hi.is_nan();
+    if is_nan { LogSumExp::NAN } else { state }
 }
 
 /// `state` and up to a chunk of elements.
 #[inline(always)]
-pub(super) fn push_blocks<S: Simd, E: ExpSums<S>>(
+pub(super) fn push_blocks<S: Simd, K: Keep>(
     s: S,
     mut state: LogSumExp,
     x: &[f32],
-    exps: &mut E,
+    exps: &mut K,
 ) -> LogSumExp {
     let mut blocks = x.chunks(BLOCK);
     if S::ONE_BY_ONE {
@@ -169,50 +182,71 @@ pub(super) fn push_blocks<S: Simd, E: ExpSums<S>>(
         return state;
     }
     let (mut next, mut known) = (blocks.next(), None);
-    // The sum of the block before, relative to the maximum of `state`: it waits to be folded beside the next block, and is
-    // added before `state` has another maximum.
-    let (mut fold, mut is_due) = (Fold::nothing(s), false);
+    // The block before, of which the sum over the lanes is taken beside this one: the maximum is known before the state is.
+    let (mut max, mut waiting, mut lanes) = (state.max(), None, LaneSums::new(s));
+    let in_order = exps.in_order();
     while let Some(x) = next {
         next = blocks.next();
         let m = match known {
             Some(m) => m,
             None => block_max(s, x),
         };
-        let (running, is_new) = (state.max(), m > state.max());
-        if !is_new && running.is_finite() {
-            let (mut term, mut max) =
-                (Exp { m: s.splat(running) }, Maxima::new(s, next.unwrap_or(&[])));
-            let lanes = exps.lane_sums_beside(s, x, &mut term, &mut fold, &mut max);
-            known = Some(max.finish(s));
-            if !S::IN_TURN {
-                // Beside the next block nothing would be done.
-                state = plus(state, lanes.fold(s, x.len()));
-                continue;
+        let is_new = m > max;
+        if is_new {
+            max = m;
+        }
+        if !max.is_finite() {
+            if let Some((_, x_before)) = waiting.take() {
+                // Of what waits nothing counts but a NaN.
+                state = push_special(state, x_before);
             }
-            if is_due {
-                state = plus(state, fold.finish(s));
-            }
-            fold.start(lanes);
-            is_due = true;
+            exps.next(x.len());
+            state = push_special(state, x);
+            (max, known) = (state.max(), None);
             continue;
         }
-        if is_due {
-            state = plus(state, fold.finish(s));
-            is_due = false;
-        }
-        if is_new && m.is_finite() {
-            let mut term = ExpBelowMax::new(s, s.splat(m));
+
+        let mut maxima = Maxima::new(s, next.unwrap_or(&[]));
+        let before = if waiting.is_some() { Some(&lanes) } else { None };
+        let (next_lanes, sum_before, relative_to);
+        if is_new {
+            let mut term = ExpBelowMax::new(s, s.splat(max));
             exps.restart();
-            let lanes = exps.lane_sums(s, x, &mut term);
-            known = Some(block_max(s, next.unwrap_or(&[])));
-            let ties = lane_count(s, term.n_max());
-            state = or_nan(after::<S>(state, with_ties(m, lanes.fold(s, x.len()), ties)));
+            (next_lanes, sum_before) = lane_sums_of_exps(
+                s,
+                x,
+                exps.next(x.len()),
+                in_order,
+                &mut term,
+                before,
+                &mut maxima,
+            );
+            relative_to = Maximum::New { m, n_max: lane_count(s, term.n_max()) };
         } else {
-            exps.skip(x.len());
-            (state, known) = (push_special(state, x), None);
+            let mut term = Exp { m: s.splat(max) };
+            (next_lanes, sum_before) = lane_sums_of_exps(
+                s,
+                x,
+                exps.next(x.len()),
+                in_order,
+                &mut term,
+                before,
+                &mut maxima,
+            );
+            relative_to = Maximum::Running;
+        }
+        known = Some(maxima.finish(s));
+
+        if let Some((relative_to, _)) = waiting.take() {
+            state = with_block::<S>(state, relative_to, sum_before);
+        }
+        if S::IN_TURN && next.is_some() {
+            (waiting, lanes) = (Some((relative_to, x)), next_lanes);
+        } else {
+            state = with_block::<S>(state, relative_to, next_lanes.fold(s, x.len()));
         }
     }
-    if is_due { plus(state, fold.finish(s)) } else { state }
+    state
 }
 
 /// `state` and one block of at most [`BLOCK`] elements: in one loop, with a new maximum or without, for the comparison
@@ -228,12 +262,12 @@ fn push_block_one_by_one<S: Simd>(s: S, state: LogSumExp, x: &[f32]) -> LogSumEx
     let counted = if is_new { max } else { f32::NAN };
     let mut term = ExpBelowMax::counting(s, s.splat(max), s.splat(counted));
     let sum = block_sum(s, x, x, &mut term);
-    let state = if is_new {
-        after::<S>(state, with_ties(m, sum, lane_count(s, term.n_max())))
+    let relative_to = if is_new {
+        Maximum::New { m, n_max: lane_count(s, term.n_max()) }
     } else {
-        LogSumExp::from_parts(max, state.scaled_sum().add(sum))
+        Maximum::Running
     };
-    or_nan(state)
+    with_block::<S>(state, relative_to, sum)
 }
 
 /// `state` and a block with a NaN or +inf, or with nothing but -inf before and in it.
@@ -366,7 +400,7 @@ impl<S: Simd> Part<S> for Ln1p {
 
     #[inline(always)]
     fn run(self, s: S) -> f32 {
-        s.first(ln_1p_inside(s, s.splat(self.0)))
+        s.first(ln_1p_inside(s, s.single(self.0)))
     }
 }
 
@@ -390,7 +424,19 @@ pub(crate) fn loss<S: Simd>(s: S, state: &LogSumExp, x_t: f32) -> f32 {
 
 #[inline(always)]
 pub(crate) fn log_sum_exp<S: Simd>(s: S, x: &[f32]) -> f32 {
-    value(s, &state(s, x))
+    let state = if S::LANES == 1 { state(s, x) } else { s.shared(StateOf(x)) };
+    value(s, &state)
+}
+
+/// [`log_sum_exp`] of a row that is short enough for the code of such: a function of its own, which saves and restores few
+/// registers. In vectors; the other has that code with one lane alone.
+#[inline(always)]
+pub(crate) fn log_sum_exp_of_short<S: Simd>(s: S, x: &[f32]) -> Option<f32> {
+    if S::LANES == 1 {
+        return None;
+    }
+    let state = short_row::state(s, x)?;
+    Some(value(s, &state))
 }
 
 /// Log-sum-exps of the rows in `x`.
@@ -416,7 +462,8 @@ pub(crate) fn log_sum_exps<S: Simd>(s: S, x: &[f32], layout: Layout, out: &mut [
         } else {
             for (row, out) in out.iter_mut().enumerate() {
                 let start = row * layout.row_stride;
-                *out = log_sum_exp(s, x.get(start..start + layout.classes).unwrap_or(&[]));
+                let x = x.get(start..start + layout.classes).unwrap_or(&[]);
+                *out = value(s, &state(s, x));
             }
         }
     }

@@ -3,15 +3,15 @@
 //! What is left at the end is done with the last whole register, of which some elements were done before:
 //! on AVX2 a masked store takes longer than to compute them twice.
 
-use crate::simd::Simd;
+use crate::simd::Vector;
 
 /// What becomes of an element of `x` and one of `y`.
-pub(super) trait Map<S: Simd> {
+pub(super) trait Map<S: Vector> {
     fn of(&self, s: S, x: S::F32, y: S::F32) -> S::F32;
 }
 
 #[inline(always)]
-pub(super) fn map<S: Simd, M: Map<S>>(s: S, x: &[f32], y: &[f32], out: &mut [f32], map: &M) {
+pub(super) fn map<S: Vector, M: Map<S>>(s: S, x: &[f32], y: &[f32], out: &mut [f32], map: &M) {
     let end = out.len().saturating_sub(S::LANES);
     let (x_end, y_end) = (x.get(end..).unwrap_or(&[]), y.get(end..).unwrap_or(&[]));
     let chunks = x.chunks_exact(S::LANES).zip(y.chunks_exact(S::LANES));
@@ -25,13 +25,13 @@ pub(super) fn map<S: Simd, M: Map<S>>(s: S, x: &[f32], y: &[f32], out: &mut [f32
 }
 
 /// What becomes of an element of `x`, one of `y`, and what was made of them before, whose place it takes.
-pub(super) trait MapOnto<S: Simd> {
+pub(super) trait MapOnto<S: Vector> {
     fn of(&self, s: S, x: S::F32, y: S::F32, before: S::F32) -> S::F32;
 }
 
 /// As [`map`], of what `out` holds too.
 #[inline(always)]
-pub(super) fn map_onto<S: Simd, M: MapOnto<S>>(
+pub(super) fn map_onto<S: Vector, M: MapOnto<S>>(
     s: S,
     x: &[f32],
     y: &[f32],
@@ -53,7 +53,7 @@ pub(super) fn map_onto<S: Simd, M: MapOnto<S>>(
 
 /// A map that looks at one slice gets its element twice.
 #[inline(always)]
-pub(super) fn map_in_place<S: Simd, M: Map<S>>(s: S, x: &mut [f32], map: &M) {
+pub(super) fn map_in_place<S: Vector, M: Map<S>>(s: S, x: &mut [f32], map: &M) {
     let end = x.len().saturating_sub(S::LANES);
     let v_end = s.load(x.get(end..).unwrap_or(&[]), 0.0);
     for x in x.chunks_exact_mut(S::LANES) {
@@ -67,11 +67,11 @@ pub(super) fn map_in_place<S: Simd, M: Map<S>>(s: S, x: &mut [f32], map: &M) {
 
 /// One bit pattern for all NaN: which payload and sign an operation gives depends on the CPU.
 #[inline(always)]
-pub(super) fn canonical<S: Simd>(s: S, x: S::F32) -> S::F32 {
+pub(super) fn canonical<S: Vector>(s: S, x: S::F32) -> S::F32 {
     s.select(s.eq(x, x), x, s.splat(f32::NAN))
 }
 
 #[inline(always)]
-pub(super) fn is_finite<S: Simd>(s: S, x: S::F32) -> S::Mask {
+pub(super) fn is_finite<S: Vector>(s: S, x: S::F32) -> S::Mask {
     s.eq(s.sub(x, x), s.splat(0.0))
 }

@@ -10,7 +10,7 @@
 use super::exp_sum::ExpTerm;
 use super::log_sum_exp::{ExpBelowMax, with_ties};
 use super::tree::{
-    GROUP, Term, add_keeping_error, fold_lanes, lane_count, lane_max, larger, seldom,
+    GROUP, Term, add_keeping_error, fold_lanes, lane_count, lane_max_in_all, larger, seldom,
 };
 use crate::log_sum_exp::LogSumExp;
 use crate::math::exp::exp_scaled;
@@ -27,42 +27,50 @@ pub(super) fn state<S: Simd>(s: S, x: &[f32]) -> Option<LogSumExp> {
 /// The same in vectors, and in `exps`, if it is not empty, `exp(x - m) * 2^64`; anything where there is no state.
 #[inline(always)]
 pub(super) fn state_and_exps<S: Simd>(s: S, x: &[f32], exps: &mut [f32]) -> Option<LogSumExp> {
-    let zero = s.splat(0.0);
-    if S::ONE_REGISTER && x.len() <= S::LANES {
-        state_in(s, x, &mut [[zero]], exps)
-    } else if x.len() <= VIRTUAL_LANES {
-        state_in(s, x, &mut [s.row(zero)], exps)
-    } else if S::ONE_REGISTER && x.len() <= GROUP {
-        state_in(s, x, &mut [s.row(zero); GROUP / VIRTUAL_LANES], exps)
+    let n = x.len();
+    // Of registers that are there for nothing all is computed too: each is a copy of code without branches.
+    let register = s.splat(0.0);
+    if S::ONE_REGISTER && n <= S::LANES {
+        state_in(s, x, [[register]], exps)
+    } else if n <= 2 * S::LANES {
+        state_in(s, x, [[register; 2]], exps)
+    } else if n <= VIRTUAL_LANES {
+        state_in(s, x, [s.row(register)], exps)
+    } else if S::ONE_REGISTER && n <= 2 * VIRTUAL_LANES {
+        state_in(s, x, [s.row(register); 2], exps)
+    } else if S::ONE_REGISTER && n <= GROUP {
+        state_in(s, x, [s.row(register); GROUP / VIRTUAL_LANES], exps)
     } else {
         None
     }
 }
 
-/// With `rows` for registers, which are 0: one row, of which one register may be enough, or the four of a group.
+/// In the registers of `rows`: of one row, of which one or two may be enough, or of the rows of a group.
 #[inline(always)]
-fn state_in<S: Simd, R: AsRef<[S::F32]> + AsMut<[S::F32]>>(
+fn state_in<S: Simd, R: AsRef<[S::F32]> + AsMut<[S::F32]>, const N: usize>(
     s: S,
     x: &[f32],
-    rows: &mut [R],
+    mut rows: [R; N],
     mut exps: &mut [f32],
 ) -> Option<LogSumExp> {
-    let mut max = s.splat(f32::NEG_INFINITY);
-    for (row, x) in rows.iter_mut().zip(x.chunks(VIRTUAL_LANES)) {
-        for (register, x) in row.as_mut().iter_mut().zip(x.chunks(S::LANES)) {
-            *register = s.load(x, f32::NEG_INFINITY);
+    let (mut max, mut rest) = (s.splat(f32::NEG_INFINITY), x);
+    for row in &mut rows {
+        for register in row.as_mut() {
+            *register = s.load(rest, f32::NEG_INFINITY);
             max = s.max(max, *register);
+            rest = rest.get(S::LANES..).unwrap_or_default();
         }
     }
+    let max = lane_max_in_all(s, max);
     // + 0 makes a zero the positive one, as in `block_max`.
-    let m = lane_max(s, max) + 0.0;
+    let m = s.first(max) + 0.0;
     if !m.is_finite() {
         return None;
     }
 
-    let mut term = ExpBelowMax::new(s, s.splat(m));
-    for (row, x) in rows.iter_mut().zip(x.chunks(VIRTUAL_LANES)) {
-        for (register, _) in row.as_mut().iter_mut().zip(x.chunks(S::LANES)) {
+    let mut term = ExpBelowMax::new(s, max);
+    for row in &mut rows {
+        for register in row.as_mut() {
             let (x, exp) = (*register, exp_scaled(s, s.sub(*register, term.m)));
             if !exps.is_empty() {
                 s.store(exp, exps);
@@ -71,18 +79,25 @@ fn state_in<S: Simd, R: AsRef<[S::F32]> + AsMut<[S::F32]>>(
             *register = term.of_exp(s, x, exp);
         }
     }
-    let sum = match rows {
-        [row] => row.as_mut(),
-        [e0, e1, e2, e3] => {
-            let (e01, e23) =
-                (e0.as_mut().iter_mut().zip(e1.as_ref()), e2.as_ref().iter().zip(e3.as_ref()));
-            for ((e0, &e1), (&e2, &e3)) in e01.zip(e23) {
+    let [first, others @ ..] = &mut rows[..] else {
+        return None;
+    };
+    let sum = first.as_mut();
+    match others {
+        [] => {}
+        [e1] => {
+            for (e0, &e1) in sum.iter_mut().zip(e1.as_ref()) {
+                *e0 = s.add(*e0, e1);
+            }
+        }
+        [e1, e2, e3] => {
+            let others = e1.as_ref().iter().zip(e2.as_ref().iter().zip(e3.as_ref()));
+            for (e0, (&e1, (&e2, &e3))) in sum.iter_mut().zip(others) {
                 *e0 = s.add(s.add(*e0, e1), s.add(e2, e3));
             }
-            e0.as_mut()
         }
         _ => return None,
-    };
+    }
     let mut error = s.row(s.splat(0.0));
     let error = error.as_mut().get_mut(..sum.len()).unwrap_or_default();
     let sum = fold_lanes(s, sum, error, x.len());

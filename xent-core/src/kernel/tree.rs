@@ -63,72 +63,9 @@ impl<S: Simd> LaneSums<S> {
 
     /// The sum over the lanes, of which only the first `n`, or all, are not 0.
     #[inline(always)]
-    pub(super) fn fold(mut self, s: S, n: usize) -> Pair {
-        fold_lanes(s, self.sum.as_mut(), self.error.as_mut(), n)
-    }
-}
-
-/// The sum over the lanes in steps, each of which waits for the one before it: to be taken one at a time beside other work.
-pub(super) struct Fold<S: Simd> {
-    lanes: LaneSums<S>,
-    /// How many lanes are left; one where there is nothing to do.
-    width: usize,
-}
-
-impl<S: Simd> Fold<S> {
-    #[inline(always)]
-    pub(super) fn nothing(s: S) -> Self {
-        Fold { lanes: LaneSums::new(s), width: 1 }
-    }
-
-    /// Takes up a sum that is to be folded, in the place of one that is finished.
-    #[inline(always)]
-    pub(super) fn start(&mut self, lanes: LaneSums<S>) {
-        (self.lanes, self.width) = (lanes, VIRTUAL_LANES);
-    }
-
-    /// Half of the lanes that are left, if there are several: as [`fold_lanes`], with the width known in each branch.
-    #[inline(always)]
-    pub(super) fn step(&mut self, s: S) {
-        match self.width {
-            VIRTUAL_LANES => self.halve(s, VIRTUAL_LANES),
-            16 => self.halve(s, 16),
-            8 => self.halve(s, 8),
-            4 => self.halve(s, 4),
-            2 => self.halve(s, 2),
-            _ => return,
-        }
-        self.width /= 2;
-    }
-
-    #[inline(always)]
-    fn halve(&mut self, s: S, width: usize) {
-        let (sum, error) = (self.lanes.sum.as_mut(), self.lanes.error.as_mut());
-        if width > S::LANES {
-            let half = width / S::LANES / 2;
-            let (low, high) = sum.split_at_mut(half);
-            let (low_error, high_error) = error.split_at_mut(half);
-            let lows = low.iter_mut().zip(low_error);
-            for ((sum, error), (&mut x, &mut x_error)) in lows.zip(high.iter_mut().zip(high_error))
-            {
-                (*sum, *error) = add_keeping_error(s, *sum, s.add(*error, x_error), x);
-            }
-        } else if let ([sum, ..], [error, ..]) = (sum, error) {
-            let (x, x_error) = (s.upper_half(*sum, width), s.upper_half(*error, width));
-            (*sum, *error) = add_keeping_error(s, *sum, s.add(*error, x_error), x);
-        }
-    }
-
-    /// The sum, after the steps that are left; nothing is to be done then.
-    #[inline(always)]
-    pub(super) fn finish(&mut self, s: S) -> Pair {
-        while self.width > 1 {
-            self.step(s);
-        }
-        let ([sum, ..], [error, ..]) = (self.lanes.sum.as_ref(), self.lanes.error.as_ref()) else {
-            return Pair::ZERO;
-        };
-        or_infinite(Pair::ordered_sum(s.first(*sum), s.first(*error)), s.first(*sum))
+    pub(super) fn fold(&self, s: S, n: usize) -> Pair {
+        let (mut sum, mut error) = (self.sum, self.error);
+        fold_lanes(s, sum.as_mut(), error.as_mut(), n)
     }
 }
 
@@ -351,6 +288,16 @@ pub(super) fn rows(group: &[f32; GROUP]) -> [&[f32; VIRTUAL_LANES]; ROWS_PER_GRO
     }
 }
 
+/// The same, to be written to.
+#[inline(always)]
+pub(super) fn rows_mut(group: &mut [f32; GROUP]) -> [&mut [f32]; ROWS_PER_GROUP] {
+    let (rows, _) = group.as_chunks_mut::<VIRTUAL_LANES>();
+    match rows {
+        [x0, x1, x2, x3] => [x0, x1, x2, x3],
+        _ => Default::default(),
+    }
+}
+
 #[inline(always)]
 fn load_term<S: Simd, T: Term<S>>(s: S, x: &[f32], y: &[f32], term: &mut T) -> S::F32 {
     term.of(s, s.load(x, T::PAD.0), s.load(y, T::PAD.1))
@@ -387,8 +334,8 @@ pub(super) fn fold_lanes<S: Simd>(
     let mut width = S::LANES;
     while width > 1 {
         if n > width / 2 {
-            let x = s.upper_half(sum, width);
-            let x_error = s.upper_half(error, width);
+            let x = s.swap_halves(sum, width);
+            let x_error = s.swap_halves(error, width);
             (sum, error) = add_keeping_error(s, sum, s.add(error, x_error), x);
         }
         width /= 2;
@@ -423,7 +370,7 @@ fn or_infinite(sum: Pair, plain: f32) -> Pair {
 pub(crate) fn lane_count<S: Simd>(s: S, mut count: S::F32) -> f32 {
     let mut width = S::LANES;
     while width > 1 {
-        count = s.add(count, s.upper_half(count, width));
+        count = s.add(count, s.swap_halves(count, width));
         width /= 2;
     }
     s.first(count)
@@ -431,13 +378,19 @@ pub(crate) fn lane_count<S: Simd>(s: S, mut count: S::F32) -> f32 {
 
 /// The largest of the lanes of one register; unspecified where one is NaN.
 #[inline(always)]
-pub(crate) fn lane_max<S: Simd>(s: S, mut max: S::F32) -> f32 {
+pub(crate) fn lane_max<S: Simd>(s: S, max: S::F32) -> f32 {
+    s.first(lane_max_in_all(s, max))
+}
+
+/// [`lane_max`] in every lane, either of two zeros.
+#[inline(always)]
+pub(super) fn lane_max_in_all<S: Simd>(s: S, mut max: S::F32) -> S::F32 {
     let mut width = S::LANES;
     while width > 1 {
-        max = s.max(max, s.upper_half(max, width));
+        max = s.max(max, s.swap_halves(max, width));
         width /= 2;
     }
-    s.first(max)
+    max
 }
 
 /// The maximum of a block; unspecified where it holds a NaN, -inf where it is empty.
@@ -522,9 +475,9 @@ fn max_with_group<S: Simd>(s: S, max: &mut S::Row, group: &[f32; GROUP]) {
     let x01 = x0.chunks_exact(S::LANES).zip(x1.chunks_exact(S::LANES));
     let x23 = x2.chunks_exact(S::LANES).zip(x3.chunks_exact(S::LANES));
     for (max, ((x0, x1), (x2, x3))) in max.as_mut().iter_mut().zip(x01.zip(x23)) {
-        let a = s.max(s.load(x0, 0.0), s.load(x1, 0.0));
-        let b = s.max(s.load(x2, 0.0), s.load(x3, 0.0));
-        *max = s.max(*max, s.max(a, b));
+        for x in [x0, x1, x2, x3] {
+            *max = s.max(*max, s.load(x, 0.0));
+        }
     }
 }
 

@@ -15,7 +15,7 @@
 //! Coefficients: `python3 xent-core/tools/minimax.py`, relative error 2^-28.25 on
 //! [-0.34691, 0.34691].
 
-use crate::simd::Simd;
+use crate::simd::Vector;
 
 /// 2^64, the scale of the result.
 pub(crate) const SCALE: f32 = f32::from_bits((64 + 127) << 23);
@@ -44,26 +44,26 @@ const C6: f32 = f32::from_bits(0x3ab5_246c); // 0.0013820059
 ///
 /// Within 1 ULP.
 #[inline(always)]
-pub(crate) fn exp_scaled<S: Simd>(s: S, x: S::F32) -> S::F32 {
+pub(crate) fn exp_scaled<S: Vector>(s: S, x: S::F32) -> S::F32 {
     let (r, t) = reduced(s, x);
     exp_of_reduced(s, r, t)
 }
 
 /// `n = round(x / ln 2)`, plus [`ROUND`].
 #[inline(always)]
-pub(crate) fn exponent<S: Simd>(s: S, x: S::F32) -> S::F32 {
+pub(crate) fn exponent<S: Vector>(s: S, x: S::F32) -> S::F32 {
     s.mul_add(x, s.splat(LOG2_E), s.splat(ROUND))
 }
 
 /// `exp(x) * 2^64` for `x` from [`LOWEST`] to 0, whose [`exponent`] is `t`; NaN at NaN.
 #[inline(always)]
-pub(crate) fn exp_of_exponent<S: Simd>(s: S, x: S::F32, t: S::F32) -> S::F32 {
+pub(crate) fn exp_of_exponent<S: Vector>(s: S, x: S::F32, t: S::F32) -> S::F32 {
     exp_of_reduced(s, rest(s, x, t), t)
 }
 
 /// `r` and the [`exponent`], of which [`exp_of_reduced`] makes the bits of [`exp_scaled`].
 #[inline(always)]
-pub(crate) fn reduced<S: Simd>(s: S, x: S::F32) -> (S::F32, S::F32) {
+pub(crate) fn reduced<S: Vector>(s: S, x: S::F32) -> (S::F32, S::F32) {
     // Below it n would run out of the exponent's range; at -inf r would be NaN.
     let x = s.at_least(s.splat(LOWEST), x);
     let t = exponent(s, x);
@@ -72,7 +72,7 @@ pub(crate) fn reduced<S: Simd>(s: S, x: S::F32) -> (S::F32, S::F32) {
 
 /// `r` of `x`, whose [`exponent`] is `t`.
 #[inline(always)]
-fn rest<S: Simd>(s: S, x: S::F32, t: S::F32) -> S::F32 {
+fn rest<S: Vector>(s: S, x: S::F32, t: S::F32) -> S::F32 {
     let n = s.sub(t, s.splat(ROUND));
     let r = s.mul_add(n, s.splat(-LN_2_HI), x);
     s.mul_add(n, s.splat(-LN_2_LO), r)
@@ -80,7 +80,7 @@ fn rest<S: Simd>(s: S, x: S::F32, t: S::F32) -> S::F32 {
 
 /// `exp(r) 2^(n + 64)`, where the exponent is `t`.
 #[inline(always)]
-pub(crate) fn exp_of_reduced<S: Simd>(s: S, r: S::F32, t: S::F32) -> S::F32 {
+pub(crate) fn exp_of_reduced<S: Vector>(s: S, r: S::F32, t: S::F32) -> S::F32 {
     let q = s.mul_add(r, s.splat(C6), s.splat(C5));
     let q = s.mul_add(r, q, s.splat(C4));
     let q = s.mul_add(r, q, s.splat(C3));
@@ -96,61 +96,8 @@ pub(crate) fn exp_of_reduced<S: Simd>(s: S, r: S::F32, t: S::F32) -> S::F32 {
 
 /// `2^(n + 64)`, where the exponent is `t`.
 #[inline(always)]
-fn power<S: Simd>(s: S, t: S::F32) -> S::F32 {
+fn power<S: Vector>(s: S, t: S::F32) -> S::F32 {
     s.with_bits(s.shl_23(s.bits(t)))
-}
-
-/// [`exp_scaled`] of four in turn, each operation of all of them before the next one (see `kernel/exp_sum.rs`).
-#[inline(always)]
-pub(crate) fn exps_scaled<S: Simd>(s: S, mut x: [S::F32; 4]) -> [S::F32; 4] {
-    for x in &mut x {
-        *x = s.at_least(s.splat(LOWEST), *x);
-    }
-    x = s.together(x);
-    let mut t = x;
-    for t in &mut t {
-        *t = exponent(s, *t);
-    }
-    t = s.together(t);
-    let mut n = t;
-    for n in &mut n {
-        *n = s.sub(*n, s.splat(ROUND));
-    }
-    n = s.together(n);
-    let mut r = x;
-    for (r, n) in r.iter_mut().zip(n) {
-        *r = s.mul_add(n, s.splat(-LN_2_HI), *r);
-    }
-    r = s.together(r);
-    for (r, n) in r.iter_mut().zip(n) {
-        *r = s.mul_add(n, s.splat(-LN_2_LO), *r);
-    }
-    r = s.together(r);
-
-    let mut p = [s.splat(C6); 4];
-    for c in [C5, C4, C3, C2] {
-        for (p, r) in p.iter_mut().zip(r) {
-            *p = s.mul_add(r, *p, s.splat(c));
-        }
-        p = s.together(p);
-    }
-    let one = s.splat(1.0);
-    if S::FUSED {
-        for _ in 0..2 {
-            for (p, r) in p.iter_mut().zip(r) {
-                *p = s.mul_add(r, *p, one);
-            }
-            p = s.together(p);
-        }
-    } else {
-        for (p, r) in p.iter_mut().zip(r) {
-            *p = s.add(one, s.mul_add(s.mul(r, r), *p, r));
-        }
-    }
-    for (p, t) in p.iter_mut().zip(t) {
-        *p = s.mul(*p, power(s, t));
-    }
-    s.together(p)
 }
 
 /// Whether `exp_of_exponent` is all there is to do: `x` is neither 0 or just below it, nor below

@@ -12,7 +12,7 @@
 //! Coefficients: `python3 xent-core/tools/minimax.py`, relative error of `ln(1 + f)` 2^-30.28.
 
 use super::exp::{LN_2_HI, LN_2_LO};
-use crate::simd::Simd;
+use crate::simd::Vector;
 
 /// The bits of sqrt(1/2): less these, the exponent's place of a float holds its `k`.
 pub(super) const SQRT_HALF_BITS: i32 = 0x3f35_04f3;
@@ -31,7 +31,7 @@ const D: [f32; 9] = [
 
 /// `ln(x)`; -inf at 0, NaN below it, +inf at +inf, NaN at NaN. Within 1 ULP, subnormals included.
 #[inline(always)]
-pub(crate) fn ln<S: Simd>(s: S, x: S::F32) -> S::F32 {
+pub(crate) fn ln<S: Vector>(s: S, x: S::F32) -> S::F32 {
     let subnormal = s.lt(x, s.splat(f32::MIN_POSITIVE));
     let normal = s.select(subnormal, s.mul(x, s.splat(16_777_216.0)), x);
     let shift = s.select(subnormal, s.splat(24.0), s.splat(0.0));
@@ -46,13 +46,13 @@ pub(crate) fn ln<S: Simd>(s: S, x: S::F32) -> S::F32 {
 
 /// The bits of [`ln`] for normal positive `x`, which need no selection; unspecified for others.
 #[inline(always)]
-pub(crate) fn ln_of_normal<S: Simd>(s: S, x: S::F32) -> S::F32 {
+pub(crate) fn ln_of_normal<S: Vector>(s: S, x: S::F32) -> S::F32 {
     ln_shifted(s, x, s.splat(0.0))
 }
 
 /// `ln(x) - shift ln 2` for a normal positive `x`.
 #[inline(always)]
-fn ln_shifted<S: Simd>(s: S, x: S::F32, shift: S::F32) -> S::F32 {
+fn ln_shifted<S: Vector>(s: S, x: S::F32, shift: S::F32) -> S::F32 {
     let bits = s.bits(x);
     let k = s.shr_23(s.sub_i32(bits, s.splat_i32(SQRT_HALF_BITS)));
     let f = s.sub(s.with_bits(s.sub_i32(bits, s.shl_23(k))), s.splat(1.0));
@@ -61,39 +61,42 @@ fn ln_shifted<S: Simd>(s: S, x: S::F32, shift: S::F32) -> S::F32 {
 
 /// `k ln 2 + ln(1 + f)` for an integer `k` and `1 + f` in [sqrt(1/2), sqrt(2)].
 #[inline(always)]
-pub(super) fn ln_reduced<S: Simd>(s: S, k: S::F32, f: S::F32) -> S::F32 {
+pub(super) fn ln_reduced<S: Vector>(s: S, k: S::F32, f: S::F32) -> S::F32 {
     let (_, small) = squares(s, f);
     with_exponent(s, k, f, small)
 }
 
 /// `f^2`, and `ln(1 + f) - f`, for `1 + f` in [sqrt(1/2), sqrt(2)].
 #[inline(always)]
-pub(super) fn squares<S: Simd>(s: S, f: S::F32) -> (S::F32, S::F32) {
+pub(super) fn squares<S: Vector>(s: S, f: S::F32) -> (S::F32, S::F32) {
+    let (f2, factor) = square_and_factor(s, f, &D);
+    (f2, s.mul(f2, factor))
+}
+
+/// `f^2`, and `-1/2 + f d(f)`, which it is multiplied by in `ln(1 + f) - f`, of coefficients `d`.
+#[inline(always)]
+pub(super) fn square_and_factor<S: Vector>(s: S, f: S::F32, d: &[f32; 9]) -> (S::F32, S::F32) {
     let f2 = s.mul(f, f);
     let f4 = s.mul(f2, f2);
     // Pairs of terms first, which shortens the chain of dependent operations by half.
-    let d01 = s.mul_add(f, s.splat(D[1]), s.splat(D[0]));
-    let d23 = s.mul_add(f, s.splat(D[3]), s.splat(D[2]));
-    let d45 = s.mul_add(f, s.splat(D[5]), s.splat(D[4]));
-    let d67 = s.mul_add(f, s.splat(D[7]), s.splat(D[6]));
+    let d01 = s.mul_add(f, s.splat(d[1]), s.splat(d[0]));
+    let d23 = s.mul_add(f, s.splat(d[3]), s.splat(d[2]));
+    let d45 = s.mul_add(f, s.splat(d[5]), s.splat(d[4]));
+    let d67 = s.mul_add(f, s.splat(d[7]), s.splat(d[6]));
     let d47 = s.mul_add(f2, d67, d45);
     let d03 = s.mul_add(f2, d23, d01);
-    let d48 = s.mul_add(f4, s.splat(D[8]), d47);
-    let d = s.mul_add(f4, d48, d03);
+    let d48 = s.mul_add(f4, s.splat(d[8]), d47);
+    let d08 = s.mul_add(f4, d48, d03);
 
-    (f2, s.mul(f2, s.mul_add(f, d, s.splat(-0.5))))
+    (f2, s.mul_add(f, d08, s.splat(-0.5)))
 }
 
 /// `k ln 2 + (f + small)` for an integer `k`.
 #[inline(always)]
-pub(super) fn with_exponent<S: Simd>(s: S, k: S::F32, f: S::F32, small: S::F32) -> S::F32 {
+pub(super) fn with_exponent<S: Vector>(s: S, k: S::F32, f: S::F32, small: S::F32) -> S::F32 {
     let small = s.mul_add(k, s.splat(LN_2_LO), small);
-    with_ln_2(s, s.mul(k, s.splat(LN_2_HI)), f, small)
-}
-
-/// `k_ln_2 + (f + small)`, where `k_ln_2` is 0 or larger than `f`.
-#[inline(always)]
-pub(super) fn with_ln_2<S: Simd>(s: S, k_ln_2: S::F32, f: S::F32, small: S::F32) -> S::F32 {
+    // 0, or larger than f.
+    let k_ln_2 = s.mul(k, s.splat(LN_2_HI));
     let large = s.add(k_ln_2, f);
     let rest = s.sub(f, s.sub(large, k_ln_2));
     s.add(large, s.add(rest, small))

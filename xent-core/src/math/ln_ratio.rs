@@ -9,11 +9,11 @@
 //! 4. `k ln 2 + ln(1 + f)` as in `ln.rs`.
 
 use super::ln::{SQRT_HALF_BITS, ln_reduced};
-use crate::simd::Simd;
+use crate::simd::Vector;
 
 /// `ln(a / b)` for positive finite `a` and `b`, within 1.5 ULP; some finite number where one is 0.
 #[inline(always)]
-pub(crate) fn ln_ratio<S: Simd>(s: S, a: S::F32, b: S::F32) -> S::F32 {
+pub(crate) fn ln_ratio<S: Vector>(s: S, a: S::F32, b: S::F32) -> S::F32 {
     let (a, i) = mantissa_and_exponent(s, a);
     let (b, j) = mantissa_and_exponent(s, b);
     let k = s.sub(i, j);
@@ -31,7 +31,7 @@ pub(crate) fn ln_ratio<S: Simd>(s: S, a: S::F32, b: S::F32) -> S::F32 {
 
 /// `(x', k)` with `x = 2^k x'` and `x'` between `sqrt(1/2)` and `sqrt(2)`.
 #[inline(always)]
-fn mantissa_and_exponent<S: Simd>(s: S, x: S::F32) -> (S::F32, S::F32) {
+fn mantissa_and_exponent<S: Vector>(s: S, x: S::F32) -> (S::F32, S::F32) {
     let subnormal = s.lt(x, s.splat(f32::MIN_POSITIVE));
     let normal = s.select(subnormal, s.mul(x, s.splat(16_777_216.0)), x);
     let shift = s.select(subnormal, s.splat(24.0), s.splat(0.0));

@@ -10,7 +10,7 @@
 //! Source: T. J. Dekker, A floating-point technique for extending the available precision,
 //! Numer. Math. 18 (1971); D. E. Knuth, TAOCP 2, 4.2.2, theorem B.
 
-use crate::simd::Simd;
+use crate::simd::Vector;
 
 /// `hi + lo`, with `hi` the f32 nearest to it.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -55,6 +55,12 @@ impl Pair {
     /// Relative error at most 2^-46. Called once or twice a block: one copy of it is enough.
     #[inline(never)]
     pub(crate) fn add(self, other: Pair) -> Self {
+        self.add_inline(other)
+    }
+
+    /// [`Pair::add`] without a call, for which a caller would have to give up its vector registers.
+    #[inline(always)]
+    pub(crate) fn add_inline(self, other: Pair) -> Self {
         let hi = Pair::sum(self.hi, other.hi);
         let lo = Pair::sum(self.lo, other.lo);
         let head = Pair::ordered_sum(hi.hi, hi.lo + lo.hi);
@@ -71,7 +77,7 @@ impl Pair {
 
 /// `a - b`, and the rounding error of that.
 #[inline(always)]
-pub(crate) fn difference<S: Simd>(s: S, a: S::F32, b: S::F32) -> (S::F32, S::F32) {
+pub(crate) fn difference<S: Vector>(s: S, a: S::F32, b: S::F32) -> (S::F32, S::F32) {
     let hi = s.sub(a, b);
     let b_part = s.sub(a, hi);
     let a_part = s.add(hi, b_part);

@@ -5,11 +5,11 @@
 
 use super::exp::{UNSCALE, exp_scaled};
 use super::ln::ln;
-use crate::simd::Simd;
+use crate::simd::Vector;
 
 /// `q^gamma` for `q` in [0, 1] and a finite `gamma > 0`; 0 at 0, NaN at NaN.
 #[inline(always)]
-pub(crate) fn power<S: Simd>(s: S, q: S::F32, gamma: f32) -> S::F32 {
+pub(crate) fn power<S: Vector>(s: S, q: S::F32, gamma: f32) -> S::F32 {
     if gamma == 1.0 {
         q
     } else if gamma == 2.0 {

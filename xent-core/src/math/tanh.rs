@@ -10,7 +10,7 @@
 //! Coefficients: `python3 xent-core/tools/minimax.py`, relative error 2^-29.73 up to 0.55.
 
 use super::exp::{UNSCALE, exp_scaled};
-use crate::simd::Simd;
+use crate::simd::Vector;
 
 /// From here on the exponential is taken.
 const SMALL: f32 = 0.55;
@@ -25,17 +25,15 @@ const T: [f32; 5] = [
 
 /// `exp(-2|x|)`, and whether `x` is negative.
 #[inline(always)]
-fn decay<S: Simd>(s: S, x: S::F32) -> (S::F32, S::Mask) {
-    let zero = s.splat(0.0);
-    let negative = s.lt(x, zero);
-    let minus_abs = s.select(negative, x, s.sub(zero, x));
+fn decay<S: Vector>(s: S, x: S::F32) -> (S::F32, S::Mask) {
+    let minus_abs = s.minus_abs(x);
     let e = s.mul(exp_scaled(s, s.add(minus_abs, minus_abs)), s.splat(UNSCALE));
-    (e, negative)
+    (e, s.lt(x, s.splat(0.0)))
 }
 
 /// `tanh(x)`; NaN at NaN. Within 2 ULP.
 #[inline(always)]
-pub(crate) fn tanh<S: Simd>(s: S, x: S::F32) -> S::F32 {
+pub(crate) fn tanh<S: Vector>(s: S, x: S::F32) -> S::F32 {
     let u = s.mul(x, x);
     let t = s.mul_add(u, s.splat(T[4]), s.splat(T[3]));
     let t = s.mul_add(u, t, s.splat(T[2]));
@@ -56,7 +54,7 @@ pub(crate) fn tanh<S: Simd>(s: S, x: S::F32) -> S::F32 {
 
 /// `1 - tanh(x)^2`, the derivative of `tanh`; NaN at NaN.
 #[inline(always)]
-pub(crate) fn tanh_derivative<S: Simd>(s: S, x: S::F32) -> S::F32 {
+pub(crate) fn tanh_derivative<S: Vector>(s: S, x: S::F32) -> S::F32 {
     let (e, _) = decay(s, x);
     let one_plus = s.add(s.splat(1.0), e);
     s.div(s.mul(e, s.splat(4.0)), s.mul(one_plus, one_plus))

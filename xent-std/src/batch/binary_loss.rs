@@ -50,7 +50,7 @@ use sealed::ElementLoss;
 /// let logits = Rows::new(&[3.0, -1.0], 2, 1)?;
 /// let targets = Rows::new(&[1.0, 0.0], 2, 1)?;
 /// let losses = BinaryCrossEntropy::new().batch_losses(logits, targets)?;
-/// assert_eq!(losses, [0.048587352, 0.3132617]);
+/// assert_eq!(losses, [0.04858735, 0.3132617]);
 /// # Ok::<(), xent_std::Error>(())
 /// ```
 pub trait BatchBinaryLoss: ElementLoss {

@@ -357,7 +357,7 @@ pub(super) fn plain_label_loss(backend: Backend, logits: &[f32], label: i64) -> 
         return Err(Error::EmptyClasses { n_rows: 1 });
     }
     let label = check_label(label, 0, logits.len())?;
-    Ok(backend.label_loss(logits, label))
+    Ok(backend.for_row(logits.len()).label_loss(logits, label))
 }
 
 /// The losses of rows with labels, without options. The labels were checked.
